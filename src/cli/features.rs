@@ -6,6 +6,7 @@ use super::paths::Paths;
 use super::per_sample::page_file;
 use super::presentation::Threads;
 use super::results::{Results, of_page};
+use super::spikes::npz_file;
 use super::stimuli::stimuli;
 use super::tables::{counted, facts};
 use super::{print, provenance};
@@ -41,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Where they go: arrays x (sample, map, row, column) and y
-    #[arg(long, value_name = "FILE.npz")]
+    #[arg(long, value_name = "FILE.npz", value_parser = npz_file)]
     out: PathBuf,
     /// Training or test samples
     #[arg(long, value_enum, default_value_t = Set::Test)]
@@ -254,6 +255,12 @@ pub fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) && !is_list(path) && !is_stage(path)
 }
 
+/// Whether an archive holds what 'megasim train' writes.
+pub fn is_trained(path: &Path) -> bool {
+    let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
+    archive.is_some_and(|archive| archive.has("description") && archive.has("progress"))
+}
+
 /// Whether an archive holds arrays without names (`arr_0`, ...).
 fn is_list(path: &Path) -> bool {
     let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
@@ -328,8 +335,8 @@ pub fn evaluate(selection: &Selection) -> Result<()> {
     }
     let decisions = decisions(&model, &samples, skip)?;
     let total = samples.y.len();
-    let right = decisions.iter().zip(&samples.y).filter(|(decision, label)| **decision == Some(**label)).count();
-    let silent = decisions.iter().filter(|decision| decision.is_none()).count();
+    let right = decisions.iter().zip(&samples.y).filter(|(decision, label)| decision.class == Some(**label)).count();
+    let silent = decisions.iter().filter(|decision| decision.is_silent).count();
     let accuracy = right as f64 / total as f64;
     let rows = [
         ("network".to_string(), format!("{} ({})", selection.model.display(), description.name)),
@@ -343,12 +350,24 @@ pub fn evaluate(selection: &Selection) -> Result<()> {
     let figures = json!({ "samples": total, "accuracy": accuracy, "silent": silent });
     selection.results.write(&figures, &[], &inputs, None, json!({ "samples": total, "skip": skip }))?;
     let samples = counted(total as u64, "test sample");
-    let undecided = if silent > 0 { format!("; {silent} have no decision") } else { String::new() };
+    let undecided = match (silent, model.classifier.is_some()) {
+        (0, _) => String::new(),
+        // The read-out of no spikes is a class, too.
+        (_, true) => format!("; the last layer does not spike for {silent}"),
+        (_, false) => format!("; {silent} have no decision"),
+    };
     super::answer(&format!("{:.2} % of {samples} are right ({right}){undecided}.", 100.0 * accuracy));
     Ok(())
 }
 
-fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Option<usize>>> {
+/// What a model makes of one sample.
+struct Decision {
+    class: Option<usize>,
+    /// No neuron of the last layer spikes.
+    is_silent: bool,
+}
+
+fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Decision>> {
     let description = model.network.description();
     with_spiking_network!(&model.network, network => {
         let stimuli = stimuli(network.encoder(), description, samples, skip, None)?;
@@ -356,8 +375,14 @@ fn decisions(model: &Model, samples: &Samples, skip: usize) -> Result<Vec<Option
         let one = |evaluator: &mut Evaluator<_>, number| {
             let wave = stimuli.wave(number);
             match &model.classifier {
-                Some(classifier) => Some(classifier.predict(&evaluator.features(&wave))),
-                None => evaluator.decide(&wave),
+                Some(classifier) => {
+                    let features = evaluator.features(&wave);
+                    Decision { class: Some(classifier.predict(&features)), is_silent: features.is_empty() }
+                }
+                None => {
+                    let class = evaluator.decide(&wave);
+                    Decision { class, is_silent: class.is_none() }
+                }
             }
         };
         Ok(parallel::map_with(0..stimuli.len(), || evaluator.clone(), one))

@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 pub struct Arguments {
     #[command(flatten)]
     given: InputArgs,
-    /// The machine: ideal, serial-aer, loihi, or a file (docs/timing.md)
+    /// The machine: ideal, serial-aer, loihi, or a file (docs/hardware.md)
     #[arg(long, value_name = "FILE|NAME", default_value = "ideal")]
     hardware: PathBuf,
     /// Refuse a machine file with a pattern that matches nothing in the network; else that is a warning

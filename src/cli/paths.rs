@@ -1,9 +1,10 @@
 //! Outputs that would destroy an input or each other are refused before the work.
 
-use megasim::atomic_write::{RECORD, is_stream};
+use megasim::atomic_write::{RECORD, is_stream, of_record};
 use megasim::report::Page;
 use miette::{Result, bail};
-use std::ffi::OsString;
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -110,6 +111,10 @@ impl Paths {
                 if input.is_whole && output.real.starts_with(&input.real) {
                     bail!("{place}: expected a place for results outside of the input {of}");
                 }
+                let is_inside = !output.is_directory && output.real.starts_with(&input.real);
+                if is_inside && output.real.is_file() && !is_result(&output.real) {
+                    bail!("{place}: expected another name than that of a file in the data directory {of}");
+                }
             }
             for other in &self.outputs[..k] {
                 let of = other.given.display();
@@ -131,6 +136,14 @@ impl Paths {
         }
         Ok(())
     }
+}
+
+/// Whether the record next to a file lists it.
+fn is_result(path: &Path) -> bool {
+    let record: Option<Value> =
+        fs::read(path.with_file_name(RECORD)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let files = record.as_ref().and_then(of_record).unwrap_or_default();
+    path.file_name().and_then(OsStr::to_str).is_some_and(|name| files.iter().any(|file| file.path == name))
 }
 
 /// A path without links, as far as it exists.

@@ -5,7 +5,7 @@ use super::paths::OUTPUTS;
 use super::tables::counted;
 use super::{interrupt, program, provenance};
 use clap::Args;
-use megasim::atomic_write::{AtomicDir, Overwrite, OwnFile, RECORD, files_below, make_directory, of_record};
+use megasim::atomic_write::{self, AtomicDir, Overwrite, OwnFile, RECORD, files_below, make_directory, of_record};
 use megasim::dataset::SampleList;
 use miette::{Result, bail, miette};
 use serde_json::Value;
@@ -41,7 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("warning: {}: was written by version {made_with}, this is {version}", path.display());
     }
     let kept = arguments.out.as_deref().map(|out| AtomicDir::create(out, Overwrite::Refuse)).transpose();
-    let kept = kept.map_err(report)?;
+    let kept = kept.map_err(|error| match error {
+        atomic_write::Error::Exists(path) => miette!("--out: {}: exists already; name another", path.display()),
+        error => report(error),
+    })?;
     let temporary = tempfile::tempdir().map_err(report)?;
     let new = fs::canonicalize(kept.as_ref().map_or(temporary.path(), AtomicDir::path)).map_err(report)?;
     interrupt::watch();

@@ -55,7 +55,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Run on a machine, as 'megasim latency' does, instead of in both modes: ideal, serial-aer, loihi, or a file
-    /// (docs/timing.md)
+    /// (docs/hardware.md)
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Option<PathBuf>,
     /// With --hardware: refuse a machine file with a pattern that matches nothing in the network; else that is a

@@ -3,9 +3,10 @@
 use super::diagnostic::{report, unreadable};
 use super::features::feature_sets;
 use super::numbers::count;
-use super::output::Printed;
+use super::output::{Printed, warn};
 use super::paths::Paths;
 use super::presentation::Threads;
+use super::spikes::npz_file;
 use super::stimuli::stimuli;
 use super::tables::{Boxed, boxed, counted};
 use super::{interrupt, output, print, provenance};
@@ -34,7 +35,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Where the model goes, an .npz file; its checkpoint is next to it until it is done
-    #[arg(long, value_name = "FILE.npz")]
+    #[arg(long, value_name = "FILE.npz", value_parser = npz_file)]
     out: PathBuf,
     /// Take only the first N training samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -257,6 +258,11 @@ fn classifier<W: Weight>(
     let classifier = LinearClassifier::train(&sets, stimuli.labels(), features, c, seed).map_err(report)?;
     let right = sets.iter().zip(stimuli.labels()).filter(|(set, label)| classifier.predict(set) == **label).count();
     print(&format!("linear read-out: {right} of {} right\n", counted(sets.len() as u64, "training sample")));
+    let silent = sets.iter().filter(|set| set.is_empty()).count();
+    if silent > 0 {
+        let samples = counted(sets.len() as u64, "training sample");
+        warn(format_args!("the last layer does not spike for {silent} of {samples}: a lower threshold lets it"));
+    }
     Ok(classifier)
 }
 

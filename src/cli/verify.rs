@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Random orders of the events of a tick, each with random delays of all modules
     #[arg(long, value_name = "K", default_value_t = 20)]
     orders: u32,
-    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/timing.md); may be repeated; those shipped ones
+    /// A machine to run on: ideal, serial-aer, loihi, or a file (docs/hardware.md); may be repeated; those shipped ones
     /// that take the network where it is not given
     #[arg(long, value_name = "FILE|NAME")]
     hardware: Vec<PathBuf>,

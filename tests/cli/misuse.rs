@@ -27,6 +27,34 @@ fn what_is_left_out_of_figures_is_shorter_than_a_sample() {
     let here = converted();
     let latency = ["latency", "net", "--data", DIGITS, "--samples", "1", "--hardware", "serial-aer", "--warm-up"];
     refused(here.path(), 1, &[&latency[..], &["1000 ms"]].concat(), "--warm-up: expected less than a sample");
+    let compare = ["compare", "net", "--data", DIGITS, "--samples", "1", "--warm-up", "5"];
+    refused(here.path(), 1, &compare, "--warm-up: expected less than a sample, which is 5 ms long, found 5 ms");
+}
+
+#[test]
+fn ticks_of_unknown_length_are_warned_of() {
+    let here = converted();
+    let on = |more: &[&str]| {
+        let latency = ["latency", "net", "--data", DIGITS, "--samples", "1", "--relief", "0"];
+        let mut command = Command::cargo_bin("megasim").unwrap();
+        let output = command.current_dir(here.path()).args(latency).args(more).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    on(&["--hardware", "serial-aer", "--trace", "log.csv"]);
+    assert!(
+        on(&["--calibrate", "log.csv"]).contains("ticks of the log are taken for those of the network, 100 us each")
+    );
+    assert!(!on(&["--hardware", "serial-aer", "--calibrate", "log.csv"]).contains("ticks of the log"));
+    assert!(!on(&["--hardware", "loihi"]).contains("before the first barrier"));
+}
+
+#[test]
+fn netfiles_without_a_record_of_a_conversion_are_named() {
+    let here = converted();
+    std::fs::remove_file(here.path().join("net/megasim.json")).unwrap();
+    let message = "found netfiles without its megasim.json";
+    refused(here.path(), 1, &["classify", "net", "--data", DIGITS], message);
 }
 
 #[test]

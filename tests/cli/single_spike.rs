@@ -337,6 +337,44 @@ fn blank_and_nearly_blank_images_are_shown() {
 }
 
 #[test]
+fn samples_without_spikes_are_counted() {
+    let place = Place::new(LINEAR);
+    let text = format!("{NETWORK}{LINEAR}").replacen("threshold = 5.0", "threshold = 5e6", 1);
+    fs::write(place.path("net.toml"), text).unwrap();
+    let silent = "the last layer does not spike for 400 of 400 training samples";
+    let train = place.megasim(&["train", "net.toml", "--data", ".", "--out", "model.npz"]).assert().success();
+    let warning = String::from_utf8(train.get_output().stderr.clone()).unwrap();
+    assert!(warning.split_whitespace().collect::<Vec<_>>().join(" ").contains(silent), "{warning}");
+    let eval = ["eval", "model.npz", "--data", ".", "--json", "eval.json"];
+    place.megasim(&eval).assert().success().stdout(predicate::str::contains("does not spike for 120"));
+    let figures: serde_json::Value = serde_json::from_slice(&fs::read(place.path("eval.json")).unwrap()).unwrap();
+    assert_eq!(figures["silent"], 120);
+    let message = "a model of 'megasim train'";
+    place.megasim(&["inspect", "model.npz"]).assert().code(1).stderr(predicate::str::contains(message));
+    // Results are replaced, data is not.
+    let again = ["train", "net.toml", "--data", ".", "--force", "--out"];
+    place.megasim(&[&again[..], &["model.npz"]].concat()).assert().success();
+    let message = "expected another name than that of a file in the data directory";
+    place.megasim(&[&again[..], &["train.npz"]].concat()).assert().code(1).stderr(predicate::str::contains(message));
+}
+
+#[test]
+fn a_schematic_that_ends_before_the_first_barrier_is_warned_of() {
+    let place = Place::new(LINEAR);
+    place.train("model.npz", &[]);
+    place.megasim(&["convert", "model.npz", "--data", ".", "--out", "net"]).assert().success();
+    let warning = |more: &[&str]| {
+        let latency = ["latency", "net/megasim.sch", "--hardware", "loihi", "--relief", "0"];
+        let assert = place.megasim(&[&latency[..], more].concat()).assert().success();
+        let text = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let found = warning(&[]);
+    assert!(found.contains("before the first barrier at tick") && found.contains("--tick TIME"), "{found}");
+    assert!(!warning(&["--tick", "1 us"]).contains("barrier"));
+}
+
+#[test]
 fn damaged_models_are_refused() {
     let place = Place::new(LINEAR);
     let whole = place.train("model.npz", &[]);

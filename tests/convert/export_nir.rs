@@ -7,7 +7,7 @@ use hdf5_reader::Hdf5File as File;
 use megasim::ann::graph::{Activation, GraphBuilder, Operation, Padding, Pooling, Shape};
 use megasim::ann::nir::Nir;
 use megasim::convert::export::{ExportOptions, Exported, Importer, target_of};
-use megasim::convert::nir::{self, NirOptions};
+use megasim::convert::nir::{self, Dialect, NirOptions};
 use megasim::convert::{ConvertOptions, convert, normalize_with, parse};
 use megasim::engine::{Mode, Plan, Probes, Simulation};
 use megasim::network::{Network, NodeId, Polarity, Reset, Stimulus, StimulusEvent};
@@ -232,14 +232,17 @@ fn sources_has(sources: &[String], name: &str) -> bool {
 
 #[test]
 fn a_network_that_was_written_and_read_back_makes_the_same_spikes() {
-    for reset in [Reset::ToRest, Reset::Subtract] {
+    let (norse, snntorch) = (Some(Importer::Norse), Some(Importer::SnnTorch));
+    let cases = [(Reset::ToRest, None), (Reset::Subtract, None), (Reset::ToRest, norse), (Reset::ToRest, snntorch)];
+    for (reset, importer) in cases {
         let mut options = ConvertOptions::default();
         options.quantization.reset = reset;
         let graph = pooled(SAME, Pooling::Average { count_padding: false }).finish().unwrap();
         let samples = Array2::from_shape_fn((4, 16), |(i, j)| ((i + j) % 3) as f32 / 2.0);
         let converted = convert(&graph, samples.view(), &options).unwrap();
         let target = target_of("net.nir".as_ref()).unwrap();
-        let exported = target.build(&converted.normalized, &options.quantization, &ExportOptions::default()).unwrap();
+        let how = ExportOptions { importer, pool: None };
+        let exported = target.build(&converted.normalized, &options.quantization, &how).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.nir");
         std::fs::write(&path, exported.bytes).unwrap();
@@ -248,6 +251,35 @@ fn a_network_that_was_written_and_read_back_makes_the_same_spikes() {
         let own = outputs(&converted.emitted.network, &["InputLayer".into()], converted.output());
         let found = outputs(again.network(), &again.manifest().input.nodes, again.output());
         assert!(own.iter().sum::<usize>() > 0, "{own:?}");
-        assert_eq!(found, own, "{reset:?}");
+        assert_eq!(found, own, "{reset:?} for {importer:?}");
+    }
+}
+
+#[test]
+fn a_file_for_a_library_is_read_in_its_units() {
+    let vectors = || {
+        let mut builder = GraphBuilder::new("in", Shape::Features(2));
+        let dense = Operation::Dense { weights: array![[1.0, 0.5], [0.5, 2.0]], bias: None };
+        let dense = builder.add("dense", "Dense", dense, &[0]).unwrap();
+        builder.add("relu", "Activation", relu(), &[dense]).unwrap();
+        builder
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.nir");
+    for (importer, reset, dialect, dt) in [
+        (Importer::SnnTorch, Reset::ToRest, Dialect::SnnTorch, 1e-4),
+        (Importer::Sinabs, Reset::Subtract, Dialect::Sinabs, 1.0),
+        (Importer::Norse, Reset::ToRest, Dialect::Norse, 1e-3),
+    ] {
+        let exported = for_library(importer, reset, vectors(), 2).unwrap();
+        std::fs::write(&path, exported.bytes).unwrap();
+        let nir = Nir::open(&path).unwrap();
+        for given in [Dialect::Auto, dialect] {
+            let options = NirOptions { dialect: given, ..NirOptions::default() };
+            let (read, warnings) = nir::convert(&nir, &options).unwrap();
+            assert!(warnings.is_empty(), "{warnings:?}");
+            let found = read.manifest().nir.unwrap();
+            assert_eq!((found.dialect, found.dt), (dialect, dt), "{given:?}");
+        }
     }
 }

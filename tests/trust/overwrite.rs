@@ -168,7 +168,8 @@ fn inputs_stay() {
         &["sweep", "net", "--data", "data", "--over", "duration=5", "--out", "net", "--force"],
         &["eval", "model.keras", "--data", "data", "--json", "model.keras", "--force"],
         &["inspect", "model.keras", "--json", "model.keras", "--force"],
-        &["train", "digits.toml", "--data", "data", "--out", "digits.toml", "--force"],
+        &["train", "digits.toml", "--data", "data", "--out", "data/test.npz", "--force"],
+        &["classify", "net", "--data", "data", "--predictions", "data/test.npz", "--force"],
         &["features", "model.npz", "--data", "data", "--out", "model.npz", "--force"],
         &["encode", "data", "--netdir", "net", "--out", "net/InputLayer.stim", "--force"],
     ] {

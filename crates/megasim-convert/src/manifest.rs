@@ -45,6 +45,12 @@ pub enum Error {
     /// A file where its directory was expected.
     #[error("{0}: expected a directory that 'megasim convert' wrote, found a file")]
     NoDirectory(PathBuf),
+    /// Netfiles of another origin: of a single-spike model, of another program.
+    #[error(
+        "{0}: expected a directory that 'megasim convert' wrote of a trained network, found netfiles without its \
+         {FILE_NAME}; 'megasim run' and 'megasim compare' take the .sch file"
+    )]
+    OnlyNetfiles(PathBuf),
     /// It is damaged.
     #[error("{path}: expected what 'megasim convert' writes, found something else: {message}")]
     Parse {
@@ -463,6 +469,7 @@ impl Manifest {
         let path = directory.join(FILE_NAME);
         let text = fs::read(&path).map_err(|source| match directory.is_file() {
             true => Error::NoDirectory(directory.into()),
+            false if directory.join("megasim.sch").is_file() => Error::OnlyNetfiles(directory.into()),
             false => Error::Read { path: path.clone(), source },
         })?;
         let parse = |message: String| Error::Parse { path: path.clone(), message };

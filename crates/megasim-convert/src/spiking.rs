@@ -20,6 +20,15 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// A step in the unit of time of its files.
+    pub(crate) fn step(self) -> f64 {
+        match self {
+            Self::SnnTorch => 1e-4,
+            Self::Sinabs => 1.0,
+            Self::Auto | Self::Norse | Self::Rockpool => 1e-3,
+        }
+    }
+
     /// Its name for a person.
     pub fn name(self) -> &'static str {
         match self {

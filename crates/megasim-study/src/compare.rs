@@ -121,6 +121,14 @@ pub enum Error {
     /// Two networks of different size.
     #[error("expected networks with the same nodes, found {0} and {1} nodes")]
     Sizes(usize, usize),
+    /// No spikes are left that count.
+    #[error("--warm-up: expected less than a sample, which is {ms} ms long, found {found} ms")]
+    LongWarmUp {
+        /// Milliseconds.
+        found: u32,
+        /// Those of a sample.
+        ms: f64,
+    },
     /// Values as currents, which give each sample its own network.
     #[error("expected a code that makes spikes, found currents, which give each sample its own network")]
     Currents,
@@ -187,6 +195,10 @@ impl<'a> Setup<'a> {
     /// If the networks do not belong together, if the analog network does not take the samples, or if a run fails.
     pub fn run(&self, control: &dyn Control) -> Result<Comparison, Error> {
         let scale = self.scale();
+        if scale.warm_up > 0 && scale.warm_up >= scale.ticks {
+            let ms = scale.ticks as f64 / scale.ticks_per_ms as f64;
+            return Err(Error::LongWarmUp { found: self.warm_up, ms });
+        }
         let (left, right) = (self.left, self.right);
         let (a, b) = (left.network.nodes(), right.network.nodes());
         if a.len() != b.len() {

@@ -15,6 +15,7 @@ use super::{Error, ExportOptions, Exported, PoolAs, Target};
 use crate::normalize::Normalized;
 use crate::parsed::{Connection, LayerKind, Role, Source, Weights};
 use crate::quantize::Quantization;
+use crate::spiking::Dialect;
 use importer::Reads;
 use megasim_ann::graph::{Padding, Shape};
 use ndarray::{Array1, ArrayD, Axis};
@@ -170,7 +171,7 @@ impl Target for Nir {
             graph.connect(last.clone(), "output");
         }
         let reset = crate::manifest::reset_name(quantization.reset);
-        let bytes = graph.write(reset).map_err(|message| Error::Failed { target: "NIR", message })?;
+        let bytes = graph.write(reset, reads.units()).map_err(|message| Error::Failed { target: "NIR", message })?;
         Ok(Exported { bytes, warnings })
     }
 }
@@ -287,7 +288,8 @@ impl Graph {
         self.edges.push([from.into(), to.into()]);
     }
 
-    fn write(&self, reset: &str) -> Result<Vec<u8>, String> {
+    /// The file; with the library for whose units it is, if there is one.
+    fn write(&self, reset: &str, (library, dt): (Option<Dialect>, f64)) -> Result<Vec<u8>, String> {
         let mut file = File::default();
         file.texts("version".into(), &[], &[VERSION])?;
         file.texts("node/type".into(), &[], &["NIRGraph"])?;
@@ -296,7 +298,10 @@ impl Graph {
         for (name, values) in &self.nodes {
             values.iter().try_for_each(|(key, value)| value.write(&mut file, format!("node/nodes/{name}/{key}")))?;
         }
-        file.numbers("node/metadata/dt".into(), &[], &[0.001])?;
+        file.numbers("node/metadata/dt".into(), &[], &[dt])?;
+        if let Some(library) = library {
+            file.texts("node/metadata/units".into(), &[], &[library.name()])?;
+        }
         file.texts("node/metadata/reset".into(), &[], &[reset])?;
         file.texts("node/metadata/exporter".into(), &[], &[concat!("megasim ", env!("CARGO_PKG_VERSION"))])?;
         file.finish()

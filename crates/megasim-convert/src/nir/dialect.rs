@@ -31,29 +31,33 @@ impl Units {
     pub fn of(nir: &Nir, options: &NirOptions) -> Self {
         let said =
             nir.metadata.get("dt").and_then(|dt| dt.parse::<f64>().ok()).filter(|dt| dt.is_finite() && *dt > 0.0);
-        let dialect = match options.dialect {
-            Dialect::Auto if said.is_some() || options.dt.is_some() => Dialect::Norse,
-            Dialect::Auto => looks_like(nir),
-            given => given,
+        // Files that megasim wrote for one library.
+        let units = nir.metadata.get("units");
+        let written_for =
+            [Dialect::SnnTorch, Dialect::Sinabs].into_iter().find(|it| units.is_some_and(|units| units == it.name()));
+        let dialect = match (options.dialect, written_for) {
+            (Dialect::Auto, Some(library)) => library,
+            (Dialect::Auto, None) if said.is_some() || options.dt.is_some() => Dialect::Norse,
+            (Dialect::Auto, None) => looks_like(nir),
+            (given, _) => given,
         };
-        let usual = match dialect {
-            Dialect::SnnTorch => 1e-4,
-            Dialect::Sinabs => 1.0,
-            Dialect::Auto | Dialect::Norse | Dialect::Rockpool => 1e-3,
-        };
-        // sinabs counts in steps, whatever a file says of seconds.
-        let said = said.filter(|_| dialect != Dialect::Sinabs);
-        let guessed = options.dialect == Dialect::Auto && options.dt.is_none() && said.is_none();
-        Self { dialect, dt: options.dt.or(said).unwrap_or(usual), guessed }
+        // The readers of these libraries have one step, whatever a file says of seconds.
+        let said = said.filter(|_| !matches!(dialect, Dialect::SnnTorch | Dialect::Sinabs));
+        let guessed =
+            options.dialect == Dialect::Auto && options.dt.is_none() && said.is_none() && written_for.is_none();
+        Self { dialect, dt: options.dt.or(said).unwrap_or(dialect.step()), guessed }
     }
 
     /// A step of a membrane with time constant `tau` and resistance `r`.
     pub(super) fn membrane(&self, tau: f64, r: f64) -> Step {
         let part = self.dt / tau;
+        // What is nothing in the single precision of these libraries: neurons without leak are written so.
+        let single = |loss: f64| if (1.0 - loss) as f32 == 1.0 { 0.0 } else { loss };
         match self.dialect {
-            Dialect::Sinabs => Step { loss: -(-part).exp_m1(), gain: r },
+            Dialect::SnnTorch => Step { loss: single(part), gain: r * part },
+            Dialect::Sinabs => Step { loss: single(-(-part).exp_m1()), gain: r },
             Dialect::Rockpool => Step { loss: -(-part).exp_m1(), gain: r * part },
-            Dialect::Auto | Dialect::SnnTorch | Dialect::Norse => Step { loss: part, gain: r * part },
+            Dialect::Auto | Dialect::Norse => Step { loss: part, gain: r * part },
         }
     }
 

@@ -127,6 +127,11 @@ impl Hardware {
         Self { strict, ..self }
     }
 
+    /// Whether the file says how long a tick is.
+    pub(crate) fn has_tick(&self) -> bool {
+        self.tick.is_some()
+    }
+
     /// Whether cores are placed by the spikes of some samples ([`TargetNetwork::spikes`]).
     pub fn wants_spikes(&self) -> bool {
         self.cores.as_ref().is_some_and(|cores| cores.placement == Placement::Traffic)

@@ -203,6 +203,12 @@ pub fn latency_of(
         None => Vec::new(),
     };
     fits.iter().for_each(|fit| mapped.resolved.fit(fit));
+    if let (Some(_), Some(tick), false) = (&options.measured, mapped.resolved.tick, options.hardware.has_tick()) {
+        mapped.resolved.warnings.push(format!(
+            "--calibrate: ticks of the log are taken for those of the network, {tick} each, as the machine names no \
+             tick; give the machine that the log is of, or a file with tick = \"TIME\""
+        ));
+    }
     let warm_up = match (options.warm_up, mapped.resolved.tick) {
         (None, _) => 0,
         (Some(found), Some(tick)) => found.in_ticks(tick).ok_or(LatencyError::WarmUp { tick, found })?,
@@ -214,6 +220,8 @@ pub fn latency_of(
     if let Some(found) = options.warm_up.filter(|_| warm_up >= end) {
         return Err(LatencyError::LongWarmUp { found, warm_up, end });
     }
+    let barrier = mapped.resolved.machine.barrier.as_ref().map(|barrier| barrier.step);
+    let too_short = barrier.filter(|&step| end < step);
     control.start("latency", setup.samples);
     let results = setup.run(control)?;
     if results.samples.is_empty() {
@@ -233,6 +241,12 @@ pub fn latency_of(
         }
         _ => WhatIfs::default(),
     };
+    mapped.resolved.warnings.extend(too_short.map(|step| {
+        format!(
+            "a sample ends at tick {end}, before the first barrier at tick {step}: most of the network does nothing; \
+             --tick TIME says how long a tick of a schematic is"
+        )
+    }));
     let (hardware, pace) = (options.hardware.clone(), options.pace);
     Ok(Latency { input, hardware, mapped, pace, warm_up, results, busiest, critical, what_ifs, fits })
 }

@@ -4,6 +4,7 @@ use super::{Error, unsupported};
 use crate::export::{ExportOptions, Importer, PoolAs};
 use crate::parsed::{Weights, Windows};
 use crate::quantize::Quantization;
+use crate::spiking::Dialect;
 use megasim_ann::graph::Shape;
 use megasim_core::network::Reset;
 use ndarray::Array1;
@@ -79,6 +80,15 @@ impl Reads {
             // exp(-1 / tau) is 1 in single precision.
             Some(Importer::Sinabs) => Some((1e9, 1.0)),
             _ => None,
+        }
+    }
+
+    /// The library whose units the file has, where these are not seconds, and a step in them.
+    pub fn units(&self) -> (Option<Dialect>, f64) {
+        match self.importer {
+            Some(Importer::SnnTorch) => (Some(Dialect::SnnTorch), Dialect::SnnTorch.step()),
+            Some(Importer::Sinabs) => (Some(Dialect::Sinabs), Dialect::Sinabs.step()),
+            _ => (None, Dialect::Auto.step()),
         }
     }
 
