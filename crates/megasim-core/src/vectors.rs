@@ -48,7 +48,12 @@ macro_rules! vectorized {
                     return unsafe { avx2($($argument),*) };
                 }
             }
-            plain($($argument),*)
+            // In a function of its own, so that the choice above needs no registers.
+            #[inline(never)]
+            fn portable($($argument: $kind),*) $(-> $result)? {
+                plain($($argument),*)
+            }
+            portable($($argument),*)
         }
     };
 }
