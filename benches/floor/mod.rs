@@ -2,6 +2,7 @@
 //! else.
 
 use megasim::network::{Stimulus, Tick};
+use megasim_core::vectorized;
 use std::sync::Arc;
 
 /// Input spikes tick by tick, as line indices.
@@ -177,18 +178,27 @@ fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mu
         // SAFETY: detected.
         return unsafe { avx512::dense(v, weights, lines, threshold, out) };
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: detected.
-        return unsafe { avx2::dense(v, weights, lines, threshold, out) };
-    }
     portable_dense(v, weights, lines, threshold, out);
 }
 
-#[inline(always)]
-fn portable_dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
-    for &line in lines {
-        add(v, &weights[line as usize * v.len()..][..v.len()], threshold, 0, out);
+vectorized! {
+    fn portable_dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
+        for &line in lines {
+            add(v, &weights[line as usize * v.len()..][..v.len()], threshold, 0, out);
+        }
+    }
+}
+
+vectorized! {
+    fn portable_conv(
+        v: &mut [i32],
+        taps: &[i32],
+        shape: (usize, usize, usize),
+        spikes: &[u32],
+        threshold: i32,
+        out: &mut Vec<u32>,
+    ) -> u64 {
+        each_row(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
     }
 }
 
@@ -220,16 +230,12 @@ fn conv(
         // SAFETY: detected.
         return unsafe { avx512::conv(v, taps, shape, spikes, threshold, out) };
     }
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: detected.
-        return unsafe { avx2::conv(v, taps, shape, spikes, threshold, out) };
-    }
-    portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
+    portable_conv(v, taps, shape, spikes, threshold, out)
 }
 
+/// The rows of taps that each spike adds, with the first neuron of each.
 #[inline(always)]
-fn portable_conv(
+fn each_row(
     v: &mut [i32],
     taps: &[i32],
     (maps, side, kernel): (usize, usize, usize),
@@ -255,29 +261,6 @@ fn portable_conv(
     operations
 }
 
-/// The loops, compiled for AVX2.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{add, portable_conv, portable_dense};
-
-    #[target_feature(enable = "avx2")]
-    pub fn dense(v: &mut [i32], weights: &[i32], lines: &[u32], threshold: i32, out: &mut Vec<u32>) {
-        portable_dense(v, weights, lines, threshold, out);
-    }
-
-    #[target_feature(enable = "avx2")]
-    pub fn conv(
-        v: &mut [i32],
-        taps: &[i32],
-        shape: (usize, usize, usize),
-        spikes: &[u32],
-        threshold: i32,
-        out: &mut Vec<u32>,
-    ) -> u64 {
-        portable_conv(v, taps, shape, spikes, |v, w, first| add(v, w, threshold, first, out))
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
@@ -300,7 +283,7 @@ mod avx512 {
         threshold: i32,
         out: &mut Vec<u32>,
     ) -> u64 {
-        super::portable_conv(v, taps, shape, spikes, |v, w, first| stretch(v, w, threshold, first, out))
+        super::each_row(v, taps, shape, spikes, |v, w, first| stretch(v, w, threshold, first, out))
     }
 
     /// One row of taps: spikes are so frequent that all vectors note theirs, without a question.

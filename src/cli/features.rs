@@ -257,14 +257,18 @@ pub fn is_model(path: &Path) -> bool {
 
 /// Whether an archive holds what 'megasim train' writes.
 pub fn is_trained(path: &Path) -> bool {
-    let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
-    archive.is_some_and(|archive| archive.has("description") && archive.has("progress"))
+    holds(path, &["description", "progress"])
 }
 
 /// Whether an archive holds arrays without names (`arr_0`, ...).
 fn is_list(path: &Path) -> bool {
+    holds(path, &["arr_0"])
+}
+
+/// Whether a file is an archive with all of these arrays.
+fn holds(path: &Path, names: &[&str]) -> bool {
     let archive = File::open(path).ok().and_then(|file| NpzReader::new(io::BufReader::new(file)).ok());
-    archive.is_some_and(|archive| archive.has("arr_0"))
+    archive.is_some_and(|archive| names.iter().all(|name| archive.has(name)))
 }
 
 /// Ticks of a time bin in netfiles: a millisecond of microseconds.

@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if megasim::ann::nir::is_nir(&arguments.target) && !is_converted {
         return nir::file(arguments);
     }
-    if super::features::is_model(&arguments.target) && super::features::is_trained(&arguments.target) {
+    if super::features::is_trained(&arguments.target) {
         miette::bail!(
             "{}: a model of 'megasim train'; 'megasim eval' and 'megasim features --report' show it",
             arguments.target.display()

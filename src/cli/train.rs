@@ -257,10 +257,10 @@ fn classifier<W: Weight>(
     let features = network.shape(network.len()).len();
     let classifier = LinearClassifier::train(&sets, stimuli.labels(), features, c, seed).map_err(report)?;
     let right = sets.iter().zip(stimuli.labels()).filter(|(set, label)| classifier.predict(set) == **label).count();
-    print(&format!("linear read-out: {right} of {} right\n", counted(sets.len() as u64, "training sample")));
+    let samples = counted(sets.len() as u64, "training sample");
+    print(&format!("linear read-out: {right} of {samples} right\n"));
     let silent = sets.iter().filter(|set| set.is_empty()).count();
     if silent > 0 {
-        let samples = counted(sets.len() as u64, "training sample");
         warn(format_args!("the last layer does not spike for {silent} of {samples}: a lower threshold lets it"));
     }
     Ok(classifier)

@@ -114,7 +114,7 @@ struct Entry {
 }
 
 /// The names in a directory, in order.
-pub(crate) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
+fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
     let mut names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable();
     Ok(names)
