@@ -15,4 +15,5 @@ mod payload;
 mod readout;
 mod reference;
 mod signed;
+mod small;
 mod tie_order;

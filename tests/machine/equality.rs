@@ -51,7 +51,9 @@ proptest! {
     }
 
     #[test]
-    fn with_loops_of_any_kind((network, stimuli) in random_network_with(Options { loops: Loops::Any, t_max: 20 })) {
+    fn with_loops_of_any_kind(
+        (network, stimuli) in random_network_with(Options { loops: Loops::Any, t_max: 20, ..Options::default() }),
+    ) {
         same(&network, &stimuli, Machine::of(&network), &RunSettings::default())?;
     }
 

@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn go_as_by_what_is_due(
-        (network, stimuli) in random_network_with(Options { loops: Loops::Advancing, t_max: 60 }),
+        (network, stimuli) in random_network_with(Options { loops: Loops::Advancing, ..Options::default() }),
         sketch in sketch(),
         few in any::<bool>(),
     ) {

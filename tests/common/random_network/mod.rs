@@ -31,11 +31,14 @@ pub struct Options {
     pub loops: Loops,
     /// Last tick of a run, at most.
     pub t_max: Tick,
+    /// Only fully connected modules with the neurons of MegaSim that make each event once: a run with delays or loops
+    /// takes the flat arrays of small modules.
+    pub small: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { loops: Loops::Advancing, t_max: 60 }
+        Self { loops: Loops::Advancing, t_max: 60, small: false }
     }
 }
 
@@ -152,7 +155,7 @@ fn sketch(options: Options) -> impl Strategy<Value = Sketch> {
         clock(12),
         vec((0..=last, prop::bool::weighted(0.3)), 0..=3),
         clock(4),
-        vec(layer(), 1..=4),
+        vec(layer(options.small), 1..=4),
         prop_oneof![8 => options.t_max / 3..=options.t_max, 1 => 0..=options.t_max],
     )
         .prop_map(|(sources, bias, resets, controls, layers, t_max)| Sketch {
@@ -182,21 +185,25 @@ fn corner() -> impl Strategy<Value = (i32, i32)> {
     prop_oneof![4 => Just((0, 0)), 1 => (-2..=2i32, -2..=2i32)]
 }
 
-fn layer() -> impl Strategy<Value = LayerSketch> {
-    let kind = prop_oneof![
+fn layer(small: bool) -> impl Strategy<Value = LayerSketch> {
+    let any = prop_oneof![
         5 => Just(KindSketch::Conv),
         4 => Just(KindSketch::FullyConnected),
         2 => Just(KindSketch::Softmax),
         2 => Just(KindSketch::Flatten),
         2 => Just(KindSketch::MaxPool),
     ];
+    let kind = any.prop_map(move |any| if small { KindSketch::FullyConnected } else { any });
     let shape = (kind, prop_oneof![3 => Just(1usize), 1 => 2..=3usize], 1..=4u32, 1..=4u32, corner());
     let weight = prop_oneof![
         12 => -12..=12i32,
         4 => 1..=9i32,
         1 => prop_oneof![Just(1_500_000_000), Just(-1_900_000_000), Just(i32::MAX), Just(i32::MIN)],
     ];
-    let neurons = prop_oneof![4 => neurons(), 1 => signed_neurons()];
+    let any = prop_oneof![4 => neurons(), 1 => signed_neurons()].boxed();
+    let plain = neurons().prop_map(|neurons| NeuronParameters { mask_tau: 0, ..neurons }).boxed();
+    let neurons = if small { plain } else { any };
+    let timing = timing().prop_map(move |timing| if small { Timing { n_repeat: 1, ..timing } } else { timing });
     let wiring = (
         vec(0..16usize, 1..=3),
         option::weighted(0.25, 0..16usize),
@@ -208,7 +215,7 @@ fn layer() -> impl Strategy<Value = LayerSketch> {
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.3),
     );
-    (shape, wiring, vec(port(), 3), vec(weight, 1..=24), neurons, output(), timing()).prop_map(
+    (shape, wiring, vec(port(), 3), vec(weight, 1..=24), neurons, output(), timing).prop_map(
         |(shape, wiring, ports, weights, neurons, output, timing)| {
             let (kind, maps, nx, ny, corner) = shape;
             let (data, feedback, extra, bias, reset, control, undriven, second_output, odd_one) = wiring;

@@ -18,6 +18,7 @@ use super::population::Target;
 use super::queue::{Events, Fifo, Pending, Schedule};
 use super::record::Recorder;
 use super::run_end::RunEnd;
+use super::timeless::TimelessEvents;
 use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Stimulus, Tick};
 
@@ -30,8 +31,7 @@ pub(super) struct EventState {
     /// Scratch, away only while it is used.
     run: Option<Box<Fifo>>,
     group_run: Option<Box<GroupRun>>,
-    /// The last tick in which events of timeless loops were handled, and how many.
-    busy_tick: (Tick, u64),
+    timeless: TimelessEvents,
     /// The last tick at the end of which neurons were touched.
     touched: Tick,
 }
@@ -66,11 +66,11 @@ impl EventState {
                 in_groups: false,
                 waiting: 0,
             },
-            schedule: Schedule::new(n),
+            schedule: Schedule::new(n, plan.nodes.iter().any(|node| node.repeated)),
             last_ack: vec![0; n],
             run: None,
             group_run: None,
-            busy_tick: (0, 0),
+            timeless: TimelessEvents::default(),
             touched: Tick::MIN,
         }
     }
@@ -88,7 +88,7 @@ impl EventState {
         bus.waiting = 0;
         self.schedule.clear();
         self.last_ack.fill(Tick::MIN);
-        self.busy_tick = (0, 0);
+        self.timeless = TimelessEvents::default();
         for node in &plan.sources {
             if let Some(t) = bus.pending[node.index()].head_time(stimuli) {
                 self.schedule.put(node.index(), t);
@@ -255,7 +255,7 @@ impl EventRun<'_> {
             self.state.last_ack[node] = t_ack;
             self.wake(node, r)?;
             if plan.timeless {
-                self.count_timeless(r)?;
+                self.state.timeless.count(self.plan, &self.limits, r)?;
             }
             let Some(t) = self.state.bus.pending[node].head_time(self.stimuli) else { return Ok(()) };
             let next = t.max(t_ack);
@@ -309,23 +309,6 @@ impl EventRun<'_> {
             counts[group.first..].iter_mut().zip(&queue.nodes).for_each(|(count, node)| *count += node.len() as u64);
         }
         Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, &counts))
-    }
-
-    fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {
-        let (tick, count) = &mut self.state.busy_tick;
-        if *tick != r {
-            (*tick, *count) = (r, 0);
-        }
-        *count += 1;
-        if *count > self.limits.events_per_tick {
-            let nodes = (0..self.plan.nodes.len()).filter(|&node| self.plan.nodes[node].timeless);
-            return Err(Error::Runaway {
-                time: r,
-                events: *count,
-                nodes: nodes.map(|node| self.plan.node_name(node)).collect(),
-            });
-        }
-        Ok(())
     }
 
     /// Hands events to one port, which works on them at `s` and puts its outputs on the bus at `done`.

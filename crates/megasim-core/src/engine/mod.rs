@@ -34,11 +34,13 @@ mod record;
 mod routing;
 mod run_end;
 mod sign;
+mod small;
 mod spans;
 mod step_events;
 mod synapses;
 mod tie_break;
 mod tie_order;
+mod timeless;
 mod timing;
 
 pub use excess::Excess;
@@ -57,6 +59,7 @@ use neurons::Neurons;
 use online::{Online, Pieces};
 use population::{NeuronPopulation, Population, PopulationKind};
 use record::Recorder;
+use small::{SmallRun, SmallState};
 use tie_break::{TieBreakRun, TieBreakState};
 use timing::Handshake;
 
@@ -292,6 +295,8 @@ pub struct Simulation<'p> {
     run: Run,
     online: Option<Box<Online>>,
     layerwise: Box<Layerwise>,
+    /// Made when it is needed.
+    small: Option<Box<SmallState>>,
 }
 
 #[derive(Debug, Clone)]
@@ -318,6 +323,7 @@ impl<'p> Simulation<'p> {
             recorder,
             run,
             layerwise: Box::default(),
+            small: None,
         }
     }
 
@@ -369,7 +375,7 @@ impl<'p> Simulation<'p> {
         in_groups: bool,
         mut stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
-        let Self { plan, limits, populations, recorder, run, online, layerwise } = self;
+        let Self { plan, limits, populations, recorder, run, online, layerwise, small } = self;
         let (plan, limits) = (*plan, *limits);
         if stimuli.len() != plan.sources.len() {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
@@ -377,17 +383,25 @@ impl<'p> Simulation<'p> {
         check_times(stimuli)?;
         payload::check(plan, stimuli, !matches!(run, Run::TieBreak(_)))?;
         recorder.restart();
-        for (state, population) in populations.iter_mut().zip(&plan.populations) {
-            state.start(population);
-        }
         if let Run::Clocked { dt, .. } = run
             && *dt < 1
         {
             return Err(Error::Step(*dt));
         }
+        let has_values = stimuli.iter().any(|stimulus| !stimulus.value().is_empty());
+        let small_plan = if matches!(run, Run::Event(_)) && in_groups && !has_values { plan.small() } else { None };
+        if small_plan.is_none() {
+            populations.iter_mut().zip(&plan.populations).for_each(|(state, population)| state.start(population));
+        }
         let handover =
             if in_groups { first_part(plan, limits, run, populations, recorder, stimuli, layerwise) } else { None };
         match (online, &mut *run) {
+            (None, Run::Event(_)) if let Some(of) = small_plan => {
+                let state =
+                    small.get_or_insert_with(|| Box::new(SmallState::new(of, |node| recorder.logs[node].is_some())));
+                SmallRun::new(plan, of, limits, state, recorder, stimuli).run()?;
+                state.hand_over(of, populations);
+            }
             (Some(online), _) => {
                 online.advance(Pieces { limits, populations, recorder, run, stimuli, in_groups }, &mut stop)?;
             }

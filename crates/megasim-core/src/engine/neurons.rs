@@ -4,6 +4,7 @@ mod clocked;
 mod custom;
 mod idle;
 mod layers;
+mod neuron;
 mod payload;
 mod runs;
 mod signed;
@@ -17,14 +18,16 @@ use super::geometry::Span;
 use super::kernels::{self, Crossing, Sign, SignedSpike, Tests};
 use super::population::{NeuronPopulation, spikes_shrink};
 use super::synapses::{Outside, Port, Synapses, Weights};
-use crate::network::{NeuronParameters, Polarity, Reset, Tick};
+use crate::network::{NeuronParameters, Polarity, Tick};
 use clocked::Sums;
+pub(super) use neuron::Neuron;
+use neuron::after_spike;
 pub(super) use runs::LayerEvents;
 pub(super) use signs::Signs;
 pub(super) use thresholds::Thresholds;
 
 /// "Not yet", as a time.
-const NEVER: Tick = Tick::MIN;
+pub(super) const NEVER: Tick = Tick::MIN;
 
 /// A spike that leaves a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +201,12 @@ impl Neurons {
         self.bound(plan);
     }
 
+    /// Takes over the end of a run that was made elsewhere: potentials, and how often they were cut off.
+    pub fn take_over(&mut self, v: &[i32], saturations: u64) {
+        self.v.copy_from_slice(v);
+        self.saturations.fill(saturations);
+    }
+
     /// Membrane potentials, stored `(y, x, map)`.
     pub fn potentials(&self) -> &[i32] {
         &self.v
@@ -253,28 +262,21 @@ impl Neurons {
         if minus_out_of_reach { Tests::Plus } else { Tests::Both }
     }
 
+    fn neuron(&mut self, n: usize) -> Neuron<'_> {
+        Neuron {
+            v: &mut self.v[n],
+            last_spike: self.last_spike.get_mut(n),
+            refractory_until: self.refractory_until.get_mut(n),
+            updated: self.updated.get_mut(n),
+        }
+    }
+
     fn lost(&self, n: usize, s: Tick) -> bool {
         self.refractory_until.get(n).is_some_and(|&until| s < until)
     }
 
-    /// Falls towards rest: exponentially, or by `TLplus` per tick from above, `TLminus` per tick from below.
     fn leak(&mut self, plan: &NeuronPopulation, n: usize, s: Tick) {
-        let Some(updated) = self.updated.get_mut(n) else { return };
-        let ticks = s.saturating_sub(*updated);
-        *updated = s;
-        let parameters = &plan.neurons;
-        let rest = i64::from(parameters.rest());
-        let gap = i64::from(self.v[n]) - rest;
-        if let Some(decay) = &plan.decay {
-            self.v[n] = (rest + decay.after(gap, ticks)) as i32;
-            return;
-        }
-        let fall = if gap > 0 {
-            gap.min(ticks.saturating_mul(parameters.leak_plus.into()))
-        } else {
-            gap.max(-ticks.saturating_mul(parameters.leak_minus.into()))
-        };
-        self.v[n] = (i64::from(self.v[n]) - fall) as i32;
+        self.neuron(n).leak(&plan.neurons, plan.decay.as_deref(), s);
     }
 
     fn store(&mut self, plan: &NeuronPopulation, n: usize, v: i64) {
@@ -287,33 +289,7 @@ impl Neurons {
 
     /// Tests one neuron against its thresholds, changes its state if it spikes, and says with which sign.
     fn test(&mut self, parameters: &NeuronParameters, n: usize, s: Tick) -> Option<Polarity> {
-        let v = self.v[n];
-        let polarity = if v >= parameters.threshold_plus {
-            if !parameters.fires_plus {
-                self.v[n] = parameters.threshold_plus;
-                return None;
-            }
-            Polarity::Positive
-        } else if v <= parameters.threshold_minus {
-            if !parameters.fires_minus {
-                self.v[n] = parameters.threshold_minus;
-                return None;
-            }
-            Polarity::Negative
-        } else {
-            return None;
-        };
-        if let Some(last) = self.last_spike.get_mut(n) {
-            if *last != NEVER && s.saturating_sub(*last) < parameters.t_min {
-                return None;
-            }
-            *last = s;
-        }
-        self.v[n] = after_spike(parameters, v, polarity);
-        if let Some(until) = self.refractory_until.get_mut(n) {
-            *until = s.saturating_add(parameters.refractory);
-        }
-        Some(polarity)
+        self.neuron(n).test(parameters, s)
     }
 
     /// The spike of neuron `n`, if it leaves.
@@ -561,16 +537,4 @@ fn count_saturations(v: &[i32], w: &[i32], sign: Sign, first: usize, maps: usize
 
 fn saturate(v: i64) -> i32 {
     v.clamp(i32::MIN.into(), i32::MAX.into()) as i32
-}
-
-/// The potential after a spike, by `Reset_to_reminder`.
-fn after_spike(parameters: &NeuronParameters, v: i32, polarity: Polarity) -> i32 {
-    let (v, plus, minus) = (i64::from(v), i64::from(parameters.threshold_plus), i64::from(parameters.threshold_minus));
-    match (parameters.reset, polarity) {
-        (Reset::ToRest, _) => parameters.membrane_reset,
-        (Reset::Subtract, Polarity::Positive) => saturate(v - plus),
-        (Reset::Subtract, _) => saturate(v - minus),
-        (Reset::Modulo, Polarity::Positive) => saturate(v.rem_euclid(plus)),
-        (Reset::Modulo, _) => saturate(-((-v).rem_euclid(-minus))),
-    }
 }

@@ -3,7 +3,7 @@
 use crate::network::{Array, Output};
 
 /// By position `y * nx + x` of a neuron, the address `(x, y)` of its spikes, or nothing where they do not leave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct OutputAddresses {
     x: Vec<i32>,
     y: Vec<i32>,

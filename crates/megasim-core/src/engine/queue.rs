@@ -292,7 +292,7 @@ pub(super) struct Schedule {
     /// Bucket `t % SOON` holds the nodes due at `t`, `now < t < now + SOON`.
     soon: Vec<Vec<u32>>,
     in_soon: usize,
-    /// The time of each node in the ring; an entry of another time is stale.
+    /// The time of each node in the ring; an entry of another time is stale. Empty where no node moves.
     soon_at: Vec<Tick>,
     later: PriorityQueue<u32, Reverse<Tick>, BuildHasherDefault<NodeHasher>>,
 }
@@ -300,17 +300,23 @@ pub(super) struct Schedule {
 /// Ticks that the ring of buckets covers.
 const SOON: Tick = 64;
 
+/// The bucket of a tick, which is not below 0.
+fn place(t: Tick) -> usize {
+    (t as u64 % SOON as u64) as usize
+}
+
 /// Not in the ring.
 const NOWHERE: Tick = Tick::MIN;
 
 impl Schedule {
-    pub fn new(nodes: usize) -> Self {
+    /// For so many nodes, which [`move_to`](Self::move_to) may move or not.
+    pub fn new(nodes: usize, can_move: bool) -> Self {
         Self {
             now: 0,
             due: BitSet::new(nodes),
             soon: vec![Vec::new(); SOON as usize],
             in_soon: 0,
-            soon_at: vec![NOWHERE; nodes],
+            soon_at: vec![NOWHERE; if can_move { nodes } else { 0 }],
             later: PriorityQueue::with_capacity_and_default_hasher(nodes.min(1 << 16)),
         }
     }
@@ -331,8 +337,10 @@ impl Schedule {
         if r == self.now {
             self.due.insert(node);
         } else if r - self.now < SOON {
-            self.soon[(r % SOON) as usize].push(node as u32);
-            self.soon_at[node] = r;
+            self.soon[place(r)].push(node as u32);
+            if let Some(at) = self.soon_at.get_mut(node) {
+                *at = r;
+            }
             self.in_soon += 1;
         } else {
             self.later.push(node as u32, Reverse(r));
@@ -364,7 +372,7 @@ impl Schedule {
     fn advance(&mut self) -> Option<()> {
         let queued = self.later.peek().map(|(_, &Reverse(r))| r);
         let bucket = if self.in_soon > 0 {
-            (self.now + 1..self.now + SOON).find(|t| !self.soon[(t % SOON) as usize].is_empty())
+            (self.now + 1..self.now + SOON).find(|t| !self.soon[place(*t)].is_empty())
         } else {
             None
         };
@@ -374,13 +382,16 @@ impl Schedule {
         };
         self.now = r;
         if bucket == Some(r) {
-            let nodes = &mut self.soon[(r % SOON) as usize];
+            let nodes = &mut self.soon[place(r)];
             self.in_soon -= nodes.len();
             for node in nodes.drain(..) {
-                if self.soon_at[node as usize] == r {
-                    self.soon_at[node as usize] = NOWHERE;
-                    self.due.insert(node as usize);
+                if let Some(at) = self.soon_at.get_mut(node as usize) {
+                    if *at != r {
+                        continue;
+                    }
+                    *at = NOWHERE;
                 }
+                self.due.insert(node as usize);
             }
         }
         while let Some((&node, &Reverse(at))) = self.later.peek() {
@@ -429,10 +440,13 @@ impl BitSet {
     }
     #[inline]
     pub fn take_first(&mut self) -> Option<usize> {
-        let n = self.first()?;
-        self.words[n / 64] &= !(1 << (n % 64));
-        if self.words[n / 64] == 0 {
-            self.full[n / 4096] &= !(1 << (n / 64 % 64));
+        let (k, full) = self.full.iter_mut().enumerate().find(|(_, full)| **full != 0)?;
+        let word = k * 64 + full.trailing_zeros() as usize;
+        let bits = &mut self.words[word];
+        let n = word * 64 + bits.trailing_zeros() as usize;
+        *bits &= *bits - 1;
+        if *bits == 0 {
+            *full &= *full - 1;
         }
         Some(n)
     }

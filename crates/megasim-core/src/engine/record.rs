@@ -122,6 +122,13 @@ impl Recorder {
         }
     }
 
+    /// An event of a node that no probe watches, whose events are counted by others.
+    #[inline(always)]
+    pub fn unwatched_event(&mut self, t_rqst: Tick) {
+        self.summary.last_time = Some(t_rqst);
+        self.total += 1;
+    }
+
     /// Counts events of a node that are put into its log by others.
     pub fn count(&mut self, node: usize, events: usize) {
         self.summary.events[node] += events as u64;

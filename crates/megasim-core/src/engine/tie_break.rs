@@ -13,6 +13,7 @@ use super::population::{PopulationKind, Target};
 use super::queue::Events;
 use super::record::Recorder;
 use super::tie_order::TieOrder;
+use super::timeless::TimelessEvents;
 use super::{Error, Excess, Limits, PopulationState, Progress};
 use crate::network::{NodeId, Polarity, Stimulus, StimulusEvent, Tick};
 use rand::rngs::ChaCha8Rng;
@@ -193,7 +194,7 @@ impl TieBreakRun<'_> {
     }
 
     fn in_order<O: Order>(&mut self, order: &mut O, stop: &mut impl FnMut(&Progress<'_>) -> bool) -> Result<(), Error> {
-        let mut busy: (Tick, u64) = (0, 0);
+        let mut timeless = TimelessEvents::default();
         while let Some((&r, nodes)) = self.state.due.first_key_value() {
             if r > self.plan.t_max {
                 break;
@@ -203,10 +204,7 @@ impl TieBreakRun<'_> {
                 Some(node) => {
                     self.one(node, r, order)?;
                     if self.plan.nodes[node].timeless {
-                        busy = if busy.0 == r { (r, busy.1 + 1) } else { (r, 1) };
-                        if busy.1 > self.limits.events_per_tick {
-                            return Err(self.runaway(r, busy.1));
-                        }
+                        timeless.count(self.plan, &self.limits, r)?;
                     }
                 }
                 None => self.split(r)?,
@@ -231,11 +229,6 @@ impl TieBreakRun<'_> {
         let counts = self.recorder.summary.events.iter().enumerate().map(|(node, &handled)| handled + waiting(node));
         let counts: Vec<u64> = counts.collect();
         Err(Error::limit(&self.limits, self.recorder, Excess::new(self.plan, time, &counts)))
-    }
-
-    fn runaway(&self, time: Tick, events: u64) -> Error {
-        let nodes = (0..self.plan.nodes.len()).filter(|&node| self.plan.nodes[node].timeless);
-        Error::Runaway { time, events, nodes: nodes.map(|node| self.plan.node_name(node)).collect() }
     }
 
     /// Handles one event of a node.
@@ -290,7 +283,7 @@ impl TieBreakRun<'_> {
                 any = true;
                 handled += new.len() as u64;
                 if handled > self.limits.events_per_tick {
-                    return Err(self.runaway(r, handled));
+                    return Err(self.plan.runaway(r, handled));
                 }
                 let parts: &[Part] = if halves { &[Part::Raising, Part::Lowering] } else { &[Part::Whole] };
                 for &part in parts {

@@ -33,6 +33,7 @@ impl Handshake {
     }
 
     /// Takes a request at `r`, which never falls from call to call.
+    #[inline]
     pub fn request(&mut self, timing: &Timing, r: Tick) -> Served {
         let depth = timing.fifo_depth as usize;
         let enter = if depth == 0 {

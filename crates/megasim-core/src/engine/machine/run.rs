@@ -206,7 +206,7 @@ impl<'r> Run<'r, '_> {
         state.under_way = true;
         state.first_request.get_or_insert(r);
         if self.plan.plan.nodes[node].timeless {
-            self.count_timeless(r)?;
+            self.state.timeless.count(&self.plan.plan, &self.limits, r)?;
         }
         self.count_since_gate(r)?;
         let plan = self.plan;
@@ -310,20 +310,6 @@ impl<'r> Run<'r, '_> {
         };
         causes.set_flight(flight, moment);
         moment
-    }
-
-    pub(super) fn count_timeless(&mut self, r: Tick) -> Result<(), Error> {
-        let (tick, count) = &mut self.state.busy_tick;
-        if *tick != r {
-            (*tick, *count) = (r, 0);
-        }
-        *count += 1;
-        if *count <= self.limits.events_per_tick {
-            return Ok(());
-        }
-        let nodes = (0..self.plan.plan.nodes.len()).filter(|&node| self.plan.plan.nodes[node].timeless);
-        let nodes = nodes.map(|node| self.plan.plan.node_name(node)).collect();
-        Err(Error::Runaway { time: r, events: *count, nodes })
     }
 
     /// Where input waits for what came before it, a loop that never rests would hold it up for ever.

@@ -11,6 +11,7 @@ use super::slab::Slab;
 use crate::engine::PopulationState;
 use crate::engine::queue::Pending;
 use crate::engine::record::{Probes, Recorder};
+use crate::engine::timeless::TimelessEvents;
 use crate::network::{Stimulus, StimulusEvent, Tick};
 use std::collections::VecDeque;
 
@@ -44,8 +45,8 @@ pub(super) struct State {
     pub ended: Tick,
     /// Events made by modules and not requested; repetitions to come count once.
     pub waiting: u64,
-    /// The last tick in which events of timeless loops were requested, and how many.
-    pub busy_tick: (Tick, u64),
+    /// Requests on loops on which time cannot advance.
+    pub timeless: TimelessEvents,
     /// Requests since the gate was opened last.
     pub since_gate: u64,
     /// By link: how long it carries a message.
@@ -247,7 +248,7 @@ impl State {
             now: 0,
             ended: 0,
             waiting: 0,
-            busy_tick: (0, 0),
+            timeless: TimelessEvents::default(),
             since_gate: 0,
             link_times: mesh.map_or(Vec::new(), |mesh| (0..links as u32).map(|it| mesh.time(LinkIndex(it))).collect()),
             sweep: Sweep::new(links, timed.modules_of.len(), plan.populations.len()),
@@ -274,7 +275,8 @@ impl State {
         self.cores_free_at.fill(Tick::MIN);
         self.due.clear();
         self.ready.clear();
-        (self.now, self.ended, self.waiting, self.busy_tick) = (0, 0, 0, (0, 0));
+        (self.now, self.ended, self.waiting) = (0, 0, 0);
+        self.timeless = TimelessEvents::default();
         self.since_gate = 0;
         self.sweep.start();
     }
