@@ -168,20 +168,21 @@ impl Cells<'_> {
         unsafe {
             let (all, branches) = (L::Mask::of(!0), V == 1 && L::BRANCHES);
             let vectors = Vectors::<L>::new(rules);
-            let mut neurons = self.load::<L, K, V>((first, n), &vectors);
             if K::CLOCKED && !K::SIGNED {
+                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
                 let next = list.first().map_or(made.steps.end, |&entry| key(entry));
                 for (c, Vector { v, .. }) in neurons.iter_mut().enumerate() {
                     *v = go_on(&vectors, *v, lanes(c), (made.steps.start..next, vector + c as u32), made);
                 }
+                self.store::<L, K, V>((first, n), &vectors, neurons);
             }
             while !list.is_empty() {
                 let segment = take_segment::<K>(&mut list, rows.segment, made.steps.end);
+                // Loaded for each segment: what is in registers across the rare call, compilers keep in memory.
+                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
                 let outside = (0..V).any(|c| vectors.outside(neurons[c].v, lanes(c)));
                 if outside || segment.entries.len() > rows.segment {
-                    self.store::<L, K, V>((first, n), &vectors, neurons);
                     self.exactly::<K>((cell, lane, n), &segment, rules, rows, made);
-                    neurons = self.load::<L, K, V>((first, n), &vectors);
                     continue;
                 }
                 let weights = rows.weights.as_ptr().add(lane);
@@ -248,10 +249,14 @@ impl Cells<'_> {
                     }
                 }
                 made.noted(room);
+                self.store::<L, K, V>((first, n), &vectors, neurons);
             }
-            self.store::<L, K, V>((first, n), &vectors, neurons);
+            if !K::CLOCKED || K::SIGNED {
+                return false;
+            }
+            let neurons = self.load::<L, K, V>((first, n), &vectors);
             let beyond = |c: usize| neurons[c].v.above(L::Mask::of(lanes(c)), vectors.below_threshold).any();
-            K::CLOCKED && !K::SIGNED && (0..V).any(beyond)
+            (0..V).any(beyond)
         }
     }
 
