@@ -88,7 +88,7 @@ impl Input {
             "classify" => Self::of_samples(path("data"), matches, Self::Netfiles),
             "compare" | "latency" | "sweep" | "verify" if is_schematic(path("subject")) => Self::Schematic,
             "compare" | "latency" | "sweep" | "verify" => Self::of_samples(path("data"), matches, Self::Netfiles),
-            "encode" if path("data").is_file() => Self::Recording,
+            "encode" if super::encode::is_recording(path("data")) => Self::Recording,
             "encode" => Self::Data,
             _ => Self::Only,
         }

@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 /// Write test samples or an event recording as stimulus files
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Directory of test data, or an event recording: AEDAT 2.0, 3.1 or 4, .bin of N-MNIST and N-Caltech101, .csv
+    /// Test data as other commands take with --data, but for lists of pictures; or an event recording: AEDAT 2.0, 3.1 or
+    /// 4, .bin of N-MNIST and N-Caltech101, .csv
     data: PathBuf,
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]
@@ -76,6 +77,11 @@ pub struct Arguments {
     force: bool,
 }
 
+/// Whether the data are an event recording, not samples.
+pub fn is_recording(data: &Path) -> bool {
+    data.is_file() && !Dataset::is_array_file(data)
+}
+
 /// Writes an event recording.
 fn run_recording(arguments: &Arguments) -> Result<()> {
     let recording = Recording::read(&arguments.data).map_err(report)?;
@@ -99,13 +105,11 @@ struct Samples {
 /// Encodes and writes.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let outputs = Paths::default().files([&arguments.out]);
-    match arguments.data.is_file() {
-        true => outputs.inputs([&arguments.data]).check()?,
-        false => outputs.inputs(&arguments.netdir).data([&arguments.data]).check()?,
-    }
-    if arguments.data.is_file() {
+    if is_recording(&arguments.data) {
+        outputs.inputs([&arguments.data]).check()?;
         return run_recording(arguments);
     }
+    outputs.inputs(&arguments.netdir).data([&arguments.data]).check()?;
     let clock = Clock { duration: arguments.duration, ticks_per_ms: arguments.ticks_per_ms };
     let common = Common { input_rate: arguments.input_rate, seed: arguments.seed };
     let code = arguments.encode.code(&common, clock).map_err(|error| diagnostic::code(&error))?;

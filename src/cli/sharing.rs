@@ -8,7 +8,7 @@ mod ranks;
 pub use kept::KeptOutcomes;
 
 use super::diagnostic::report;
-use super::{interrupt, output, print, program, provenance};
+use super::{answer, interrupt, output, print, program, provenance};
 use clap::Args;
 use estimate::Estimate;
 use megasim::atomic_write::{self, DirLock, Overwrite, RECORD};
@@ -429,7 +429,7 @@ fn complete<T>(result: Result<T>) -> Result<T> {
         },
         Some(Current::Estimated(estimate)) => {
             let result = result?;
-            print(&estimate.text());
+            answer(estimate.text().trim_end());
             Ok(result)
         }
         Some(Current::Written { kept, directory, header, inputs, .. }) => {

@@ -39,6 +39,9 @@ fn pictures_become_stimuli_with_a_record() {
     assert!(record.contains("\"encode\": \"latency\""), "{record}");
     megasim(path, command).code(1).stderr(contains("two.stim"));
     megasim(path, &format!("{command} --force")).success();
+    let of_file = command.replace("data", "data/test.npz").replace("two.stim", "file.stim");
+    megasim(path, &of_file).success().stdout(contains("3 spikes of 2 samples"));
+    assert_eq!(fs::read(path.join("file.stim")).unwrap(), fs::read(path.join("two.stim")).unwrap());
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn an_estimate_writes_nothing() {
     let here = place.path();
     for words in [&CLASSIFY[..], &["sweep", "net", "--data", DATA, "--over", "duration=10,20", "--out", "swept"]] {
         let text = contains("node hours").and(contains("CPU hours")).and(contains("memory"));
-        megasim(here, &[words, &["--estimate", "--threads", "1"]].concat()).assert().success().stdout(text);
+        megasim(here, &[words, &["--estimate", "--threads", "1", "--brief"]].concat()).assert().success().stdout(text);
     }
     assert_eq!(fs::read_dir(here).unwrap().count(), 1);
 }

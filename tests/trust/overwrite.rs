@@ -74,6 +74,24 @@ fn results_of_every_command_are_replaced_and_nothing_else() {
 }
 
 #[test]
+fn an_empty_directory_is_taken_and_one_of_another_program_is_called_so() {
+    let place = with_net();
+    let here = place.path();
+    let run = ["run", "net/megasim.sch", "--out", "out"];
+    fs::create_dir(here.join("out")).unwrap();
+    megasim(here, &run).assert().success();
+    assert!(here.join("out/run.json").is_file());
+    megasim(here, &run).assert().code(1).stderr(contains("exists already; --force replaces it"));
+    fs::remove_dir_all(here.join("out")).unwrap();
+    fs::create_dir(here.join("out")).unwrap();
+    fs::write(here.join("out/thesis.tex"), "mine").unwrap();
+    for command in [&run[..], &RUN] {
+        megasim(here, command).assert().code(1).stderr(contains("thesis.tex").and(contains("Move it away")));
+    }
+    assert_eq!(fs::read_dir(here.join("out")).unwrap().count(), 1);
+}
+
+#[test]
 fn an_older_record_and_a_directory_of_another_program_are_refused() {
     let place = with_net();
     let here = place.path();

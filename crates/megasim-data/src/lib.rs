@@ -177,6 +177,11 @@ impl Dataset {
         Self::open_with(directory, &DataOptions::default())
     }
 
+    /// Whether a path names a file of arrays, which [`Self::open`] takes in place of a directory.
+    pub fn is_array_file(path: &Path) -> bool {
+        path.is_file() && ArrayFile::is_one(path)
+    }
+
     /// As [`Self::open`], with what the data do not say themselves.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::cli::diagnostic::{self, report};
 use crate::cli::numbers::positive;
 use crate::cli::paths::Paths;
 use crate::cli::tables::{Boxed, boxed};
-use crate::cli::{output, print, provenance};
+use crate::cli::{answer, output, print, provenance};
 use clap::{Args, ValueEnum};
 use megasim::ann::nir::Nir;
 use megasim::atomic_write::{AtomicDir, Overwrite};
@@ -86,11 +86,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     provenance::write(directory.path(), &run).map_err(report)?;
     directory.finish().map_err(report)?;
     let out = arguments.out.display();
-    print(&format!(
-        "{}\nA spiking network as it is: one step is one tick, and samples are shown one value per step.\nWritten to \
-         {out}. Next:\n  megasim classify {out} --data DIR\n",
-        layers(&converted)
-    ));
+    print(&format!("{}\n", layers(&converted)));
+    answer("A spiking network as it is: one step is one tick, and samples are shown one value per step.");
+    print(&format!("Written to {out}. Next:\n  megasim classify {out} --data DIR\n"));
     Ok(())
 }
 

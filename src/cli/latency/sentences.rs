@@ -8,7 +8,8 @@ use megasim::study::latency::{Critical, Spread};
 /// The answer: time, energy and accuracy of a sample, and what holds it up.
 pub fn in_words(outcome: &Outcome<'_>) -> String {
     let found = outcome.found;
-    let time = |spread: Option<Spread>| spread.map(|it| time(it.mean, tick(outcome)));
+    let unit = if tick(outcome).is_none() { " ticks" } else { "" };
+    let time = |spread: Option<Spread>| spread.map(|it| time(it.mean, tick(outcome)) + unit);
     let name = found.hardware.name();
     let mut text = match time(found.results.length()) {
         Some(length) => format!("On {name} the last work of a sample is done {length} after its first input (mean)"),

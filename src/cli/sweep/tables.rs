@@ -44,6 +44,14 @@ pub fn answer_in_both_modes(sweep: &Sweep<Figures>) -> String {
     });
     let Some(best) = best else { return "No point is done.".into() };
     let figures = &best.figures;
+    if sweep.points.len() > 1 && sweep.points.iter().all(|point| accuracy(point) == accuracy(best)) {
+        return format!(
+            "Event mode is right equally often at all points: {}. The fewest spikes per sample, {}, are at {}.",
+            percent(accuracy(best)),
+            fixed(spikes(best), 0),
+            named(sweep, best)
+        );
+    }
     let mut text = format!(
         "Event mode is right most often at {}: {} (clocked mode {}).",
         named(sweep, best),

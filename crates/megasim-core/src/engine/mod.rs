@@ -1,7 +1,8 @@
 //! Runs a network: event mode (the product) and clocked mode (the cross-check), as `docs/engine.md` defines them.
 //!
 //! Three things are separate: what an event does to neurons (`neurons`, `kernels`, `routing`), when a module takes and
-//! answers it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`.
+//! answers it (`timing`), and what is kept of it (`record`). The run loops over them are `event` and `clocked`, and two
+//! that are faster where they apply: `layerwise` without delays and loops, `small` for networks of small modules.
 //!
 //! A [`Plan`] is the compiled network, a [`Simulation`] its state. Both modes are integer and deterministic: the same
 //! network and stimuli give the same [`Record`] on any machine, with any kernel variant and any number of threads.

@@ -34,16 +34,19 @@ impl AtomicDir {
         if !found.is_dir() {
             return Err(Error::NotADirectory(target.into()));
         }
-        if overwrite == Overwrite::Refuse {
-            return Err(Error::Exists(target.into()));
+        if is_empty(target).map_err(io_error(target))? {
+            return Ok(());
         }
-        own_files::check(target)
+        // What could not be replaced either is not called a result.
+        own_files::check(target)?;
+        if overwrite == Overwrite::Refuse { Err(Error::Exists(target.into())) } else { Ok(()) }
     }
 
     /// Takes the lock of the name and makes a temporary directory next to `target`, and the parents of `target`.
     ///
     /// # Errors
-    /// [`Error::Exists`] where a directory exists and may not be replaced, [`Error::NotADirectory`] and
+    /// [`Error::Exists`] where a directory with results exists and may not be replaced (an empty one is taken),
+    /// [`Error::NotADirectory`] and
     /// [`Error::Link`] where something else does; [`Error::Foreign`], [`Error::Changed`], [`Error::NoRecord`] and
     /// [`Error::NoList`] where the directory holds anything but unchanged results; [`Error::Busy`] where another
     /// process writes it.
@@ -70,6 +73,8 @@ impl AtomicDir {
         let Self { mut temporary, target, overwrite } = self;
         seal_directory(temporary.path()).map_err(io_error(&target))?;
         if overwrite == Overwrite::Refuse || fs::symlink_metadata(&target).is_err() {
+            // One with entries stays, and so does the result of another process.
+            let _ = fs::remove_dir(&target);
             return temporary.commit(|path| rename_new(path, &target));
         }
         // The old directory is locked for as long as its files are removed.
@@ -95,6 +100,10 @@ impl AtomicDir {
             None => Ok(()),
         }
     }
+}
+
+fn is_empty(directory: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(directory)?.next().is_none())
 }
 
 /// The lock of a directory that grows file by file: no other process writes a result of its name meanwhile.
