@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 /// Write test samples or an event recording as stimulus files
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Test data as other commands take with --data, but for lists of pictures; or an event recording: AEDAT 2.0, 3.1 or
-    /// 4, .bin of N-MNIST and N-Caltech101, .csv
+    /// Test data as other commands take with --data, but for lists of pictures; or an event recording: AEDAT 2.0, 3.1
+    /// or 4, .bin of N-MNIST and N-Caltech101, .csv
     data: PathBuf,
     /// How pixels become spikes (--help lists the codes); parameters as in 'pso:max_f=100,k=8'
     #[arg(long, value_name = "CODE", default_value = "regular", long_help = code_help())]

@@ -4,7 +4,7 @@
 use super::reference::compare;
 use crate::common::random_network::{Loops, Options, random_network_with};
 use crate::common::reference;
-use megasim::engine::{Error, Limits, Mode, Plan, Probes, Simulation};
+use megasim::engine::{self, Error, Limits, Mode, Plan, Probes, Simulation};
 use megasim::network::*;
 use proptest::prelude::*;
 
@@ -67,6 +67,32 @@ fn ring(modules: usize, t_max: Tick) -> (Network, [Stimulus; 1]) {
     }
     let spike = StimulusEvent { t_pre: 0, x: 0, y: 0, polarity: Polarity::Positive };
     (builder.build(t_max).unwrap(), [Stimulus::from_events([spike])])
+}
+
+/// Weights of 16 bits, which larger matrices keep as such, and a delay.
+#[test]
+fn narrow_matrices_are_taken() {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.source("in").unwrap();
+    let array = Array { nx: 30, ny: 1, x_min: 0, y_min: 0 };
+    let weights = (0..30 * 200).map(|k| (k * k * 31 + k * 7) % 401 - 150).collect();
+    let ports = vec![FullyConnectedPort { nx_pre: 200, ny_pre: 1, weights }];
+    let neurons = NeuronParameters { threshold_plus: 1_000, ..NeuronParameters::default() };
+    let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output: Output::whole(array) });
+    let timing = Timing { delay_to_process: 1, ..Timing::default() };
+    let inputs = vec![Input::Node(input)];
+    builder.module(Module { kind, inputs, timing, not_programmable: false }, &["out"]).unwrap();
+    let network = builder.build(1_000).unwrap();
+    let spike = |k: i64| StimulusEvent { t_pre: k, x: (k * 37 % 200) as i32, y: 0, polarity: Polarity::Positive };
+    let stimuli = [Stimulus::from_events((0..900).map(spike))];
+    let records = [true, false].map(|narrow| {
+        let plan = Plan::with_options(&network, engine::Options { narrow, ..engine::Options::default() }).unwrap();
+        let simulation = || Simulation::new(&plan, Mode::Event, &Probes::all(&network));
+        [simulation().run(&stimuli).unwrap(), simulation().run_until(&stimuli, |_| false).unwrap()]
+    });
+    let [[one, two], [three, four]] = records;
+    assert!(one.summary.events[1] > 1_000, "{:?}", one.summary);
+    assert!(one == two && two == three && three == four);
 }
 
 #[test]

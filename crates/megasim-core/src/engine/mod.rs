@@ -400,7 +400,7 @@ impl<'p> Simulation<'p> {
             (None, Run::Event(_)) if let Some(of) = small_plan => {
                 let state =
                     small.get_or_insert_with(|| Box::new(SmallState::new(of, |node| recorder.logs[node].is_some())));
-                SmallRun::new(plan, of, limits, state, recorder, stimuli).run()?;
+                SmallRun { plan, small: of, limits, state, recorder, stimuli }.run()?;
                 state.hand_over(of, populations);
             }
             (Some(online), _) => {

@@ -13,7 +13,7 @@ use super::node_groups::{NodeGroup, node_groups};
 use super::online_rule::OnlinePlan;
 use super::output_address::OutputAddresses;
 use super::population::{NeuronPopulation, PlanInput, PlanNode, Population, PopulationKind, Target, spikes_shrink};
-use super::small::SmallPlan;
+use super::small::plan::SmallPlan;
 use super::spans::SpanTables;
 use super::synapses::{Kernel, Lane, Outside, Port, Synapses, Weights};
 use super::tie_order::{self, TieOrder};
@@ -79,7 +79,7 @@ pub struct Plan {
     /// As runs layer by layer read it, if they can; made when it is needed.
     layerwise: Arc<OnceLock<Option<LayerwisePlan>>>,
     /// In flat arrays, if its modules are small; made when it is needed.
-    small: Arc<OnceLock<Option<SmallPlan>>>,
+    pub(super) small: Arc<OnceLock<Option<SmallPlan>>>,
 }
 
 /// How a network is compiled. Only the order of ties changes what a run gives.
@@ -301,15 +301,6 @@ impl Plan {
         }
         let made = || LayerwisePlan::new(&self.nodes, &self.populations, &self.sources);
         self.layerwise.get_or_init(made).as_ref()
-    }
-
-    /// In flat arrays, if no run can go layer by layer and its modules are small.
-    pub(super) fn small(&self) -> Option<&SmallPlan> {
-        if self.touch.is_some() || self.online.is_some() || self.layerwise().is_some() {
-            return None;
-        }
-        let made = || SmallPlan::new(&self.nodes, &self.populations, &self.sources);
-        self.small.get_or_init(made).as_ref()
     }
 
     pub(super) fn node_name(&self, node: usize) -> String {

@@ -4,10 +4,10 @@
 //! records are about 45 lines of the cache. Here they are in a few flat arrays. The order of events, handshakes and
 //! neurons are the same, and so is what is recorded.
 
-mod plan;
+mod parts;
+pub(super) mod plan;
 mod state;
 
-pub(super) use plan::SmallPlan;
 pub(super) use state::SmallState;
 
 use super::action::{Action, action};
@@ -15,36 +15,34 @@ use super::neurons::Work;
 use super::plan::Plan;
 use super::record::Recorder;
 use super::synapses::Outside;
-use super::timeless::TimelessEvents;
 use super::timing::Served;
 use super::{Error, Excess, Limits};
 use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
-use plan::Reader;
+use parts::Reader;
+use plan::SmallPlan;
 
-/// One run.
-pub(super) struct SmallRun<'s> {
-    plan: &'s Plan,
-    small: &'s SmallPlan,
-    limits: Limits,
-    state: &'s mut SmallState,
-    recorder: &'s mut Recorder,
-    stimuli: &'s [Stimulus],
-    timeless: TimelessEvents,
+impl Plan {
+    /// In flat arrays, if no run can go layer by layer and its modules are small.
+    pub(super) fn small(&self) -> Option<&SmallPlan> {
+        if self.touch.is_some() || self.online.is_some() || self.layerwise().is_some() {
+            return None;
+        }
+        let made = || SmallPlan::new(&self.nodes, &self.populations, &self.sources);
+        self.small.get_or_init(made).as_ref()
+    }
 }
 
-impl<'s> SmallRun<'s> {
-    /// A run of a network whose stimuli carry no values.
-    pub fn new(
-        plan: &'s Plan,
-        small: &'s SmallPlan,
-        limits: Limits,
-        state: &'s mut SmallState,
-        recorder: &'s mut Recorder,
-        stimuli: &'s [Stimulus],
-    ) -> Self {
-        Self { plan, small, limits, state, recorder, stimuli, timeless: TimelessEvents::default() }
-    }
+/// One run of a network whose stimuli carry no values.
+pub(super) struct SmallRun<'s> {
+    pub plan: &'s Plan,
+    pub small: &'s SmallPlan,
+    pub limits: Limits,
+    pub state: &'s mut SmallState,
+    pub recorder: &'s mut Recorder,
+    pub stimuli: &'s [Stimulus],
+}
 
+impl SmallRun<'_> {
     /// From the initial state up to `Tmax`.
     pub fn run(&mut self) -> Result<(), Error> {
         if self.state.neurons.keep_times { self.run_with::<true>() } else { self.run_with::<false>() }
@@ -86,7 +84,7 @@ impl<'s> SmallRun<'s> {
                 self.recorder.unwatched_event(r);
             }
             if of_node.is_timeless {
-                self.timeless.count(self.plan, &self.limits, r)?;
+                self.state.timeless.count(self.plan, &self.limits, r)?;
             }
             if self.limits.exceeded(self.recorder, self.state.bus.waiting) {
                 return Err(self.beyond_limits(r));
@@ -109,9 +107,9 @@ impl<'s> SmallRun<'s> {
         (node, event): (usize, StimulusEvent),
         r: Tick,
     ) -> Result<Tick, Error> {
-        let SmallState { bus, modules, neurons } = &mut *self.state;
+        let SmallState { bus, modules, neurons, .. } = &mut *self.state;
         let module = &mut modules[reader.module as usize];
-        let class = module.class(self.small);
+        let class = module.class(&self.small.classes);
         let Served { ack, start, done } = module.handshake.request(&class.timing, r);
         let of_module = module.neurons(class);
         let factor = match (action(event.polarity, event.y), reader.matrix) {
@@ -129,7 +127,7 @@ impl<'s> SmallRun<'s> {
             return Err(self.plan.outside(node, (event.t_pre, event.x, event.y), outside));
         };
         let weights = &self.small.weights[line];
-        let outputs = module.outputs(self.small);
+        let outputs = module.outputs(&self.small.outputs);
         let mut work = Work { operations: weights.len() as u64, updates: weights.len() as u64 };
         neurons.each::<TIMES>(of_module, |k, mut neuron| {
             if neuron.is_refractory(start) {
@@ -152,7 +150,7 @@ impl<'s> SmallRun<'s> {
     #[cold]
     fn beyond_limits(&self, r: Tick) -> Error {
         let nodes = self.state.bus.nodes.iter();
-        let counts: Vec<u64> = nodes.map(|node| node.handled + u64::from(node.waiting())).collect();
+        let counts: Vec<u64> = nodes.map(|node| node.handled + u64::from(node.waiting)).collect();
         Error::limit(&self.limits, self.recorder, Excess::new(self.plan, r, &counts))
     }
 }

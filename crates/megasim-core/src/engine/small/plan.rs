@@ -1,20 +1,17 @@
 //! A network of small modules in flat arrays, so that an event touches few lines of the cache.
 
-use super::state::{SmallModule, SmallNode};
-use crate::engine::output_address::OutputAddresses;
+use super::parts::{Class, Matrix, Reader, SmallModule, SmallNode};
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::synapses::{Synapses, Weights};
-use crate::equations::Decay;
-use crate::network::{NeuronParameters, NodeId, Timing};
+use crate::network::NodeId;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Most neurons of a small module. Above it the kernels of vectors gain more than flat arrays save.
 const MOST_NEURONS: usize = 32;
 
-/// Most weights of a network of small modules.
-const MOST_WEIGHTS: usize = 1 << 24;
+/// Most weights of a network of small modules, which are copied: 16 MB.
+const MOST_WEIGHTS: usize = 1 << 22;
 
 /// A network of small modules.
 #[derive(Debug, Clone)]
@@ -31,43 +28,6 @@ pub(in crate::engine) struct SmallPlan {
     pub weights: Vec<i32>,
     /// Neurons of all modules.
     pub neurons: usize,
-}
-
-/// What modules have in common that differ in their weights and nodes only.
-#[derive(Debug, Clone)]
-pub(in crate::engine) struct Class {
-    pub timing: Timing,
-    pub neurons: NeuronParameters,
-    pub decay: Option<Box<Decay>>,
-    pub addresses: OutputAddresses,
-    pub rectify: bool,
-}
-
-/// One port of one module.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Reader {
-    pub module: u32,
-    /// None at inputs beyond the ports, which take only resets.
-    pub matrix: Option<Matrix>,
-}
-
-/// A line of weights for each presynaptic address.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Matrix {
-    /// Where its weights begin among all.
-    first: u32,
-    pub nx_pre: u32,
-    pub ny_pre: u32,
-}
-
-impl Matrix {
-    /// Where the weights of an address are, for `n` neurons.
-    #[inline(always)]
-    pub fn line(self, x: i32, y: i32, n: usize) -> Option<Range<usize>> {
-        let (x, y) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
-        let start = self.first as usize + (x as usize + y as usize * self.nx_pre as usize) * n;
-        (x < self.nx_pre && y < self.ny_pre).then_some(start..start + n)
-    }
 }
 
 impl SmallPlan {
@@ -90,21 +50,24 @@ impl SmallPlan {
         for node in nodes {
             let first = plan.readers.len();
             for reader in &node.readers {
-                let port = small[reader.population].ports.get(reader.port);
-                let matrix = match port.map(|port| &port.synapses) {
-                    Some(Synapses::Matrix { nx_pre, ny_pre, weights: Weights::Wide(weights) }) => {
-                        let first = *places.entry(Arc::as_ptr(weights)).or_insert_with(|| {
-                            plan.weights.extend_from_slice(weights);
-                            plan.weights.len() - weights.len()
-                        });
-                        Some(Matrix { first: first as u32, nx_pre: *nx_pre, ny_pre: *ny_pre })
+                let of = small[reader.population];
+                let n = of.addresses.len();
+                let matrix = match of.ports.get(reader.port).map(|port| &port.synapses) {
+                    Some(Synapses::Matrix { nx_pre, ny_pre, weights }) => {
+                        let shared = match weights {
+                            Weights::Wide(weights) => Some(Arc::as_ptr(weights)),
+                            Weights::Narrow(_) => None,
+                        };
+                        let first = match shared.and_then(|it| places.get(&it)) {
+                            Some(&first) => first,
+                            None => plan.add_weights(weights, n)?,
+                        };
+                        shared.map(|it| places.insert(it, first));
+                        Some(Matrix { first, nx_pre: *nx_pre, ny_pre: *ny_pre })
                     }
-                    Some(_) => return None,
+                    Some(Synapses::Kernel(_)) => return None,
                     None => None,
                 };
-                if plan.weights.len() > MOST_WEIGHTS {
-                    return None;
-                }
                 plan.readers.push(Reader { module: reader.population as u32, matrix });
             }
             plan.nodes.push(SmallNode::new(first..plan.readers.len(), node.timeless));
@@ -113,6 +76,26 @@ impl SmallPlan {
             plan.nodes[node.index()].set_source(source);
         }
         Some(plan)
+    }
+
+    /// Copies a matrix for `n` neurons, if there is room; returns where it begins.
+    fn add_weights(&mut self, weights: &Weights, n: usize) -> Option<u32> {
+        let first = self.weights.len();
+        let more = match weights {
+            Weights::Wide(weights) => weights.len(),
+            Weights::Narrow(matrix) => matrix.weights.len(),
+        };
+        if first + more > MOST_WEIGHTS {
+            return None;
+        }
+        match weights {
+            Weights::Wide(weights) => self.weights.extend_from_slice(weights),
+            Weights::Narrow(matrix) => {
+                let lines = matrix.weights.chunks_exact(matrix.stride);
+                self.weights.extend(lines.flat_map(|line| &line[..n]).map(|&weight| i32::from(weight)));
+            }
+        }
+        Some(first as u32)
     }
 
     fn add_modules(&mut self, populations: &[Population], small: &[&NeuronPopulation]) {

@@ -1,12 +1,13 @@
 //! The state of a network of small modules during a run.
 
-use super::plan::{Class, SmallPlan};
+use super::parts::{Class, NONE, SmallModule, SmallNode, Waiting};
+use super::plan::SmallPlan;
 use crate::engine::PopulationState;
 use crate::engine::apply::Cells;
 use crate::engine::neurons::{NEVER, Neuron};
 use crate::engine::queue::Schedule;
-use crate::engine::timing::Handshake;
-use crate::network::{Polarity, Stimulus, StimulusEvent, Tick, Timing};
+use crate::engine::timeless::TimelessEvents;
+use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -16,6 +17,7 @@ pub(in crate::engine) struct SmallState {
     pub bus: SmallBus,
     pub modules: Vec<SmallModule>,
     pub neurons: SmallNeurons,
+    pub timeless: TimelessEvents,
 }
 
 /// What waits.
@@ -44,117 +46,6 @@ pub(in crate::engine) struct SmallNeurons {
     pub keep_times: bool,
 }
 
-/// A node, and what waits at it: nearly always one event. One line of the cache.
-#[derive(Debug, Clone)]
-#[repr(align(64))]
-pub(in crate::engine) struct SmallNode {
-    /// The first of its readers among all, and how many they are.
-    readers: (u32, u32),
-    source: u32,
-    queue: u32,
-    head: Waiting,
-    /// Events that wait.
-    waiting: u32,
-    /// See [`PlanNode::timeless`](crate::engine::population::PlanNode).
-    pub is_timeless: bool,
-    pub is_watched: bool,
-    /// Events that were handled.
-    pub handled: u64,
-    pub last_ack: Tick,
-}
-
-const NONE: u32 = u32::MAX;
-
-/// A spike that waits.
-#[derive(Debug, Clone, Copy, Default)]
-struct Waiting {
-    t_pre: Tick,
-    x: i32,
-    y: i32,
-    /// Above 0 for a positive spike. As wide as its place, since bytes without a meaning are copied in pieces, and that
-    /// takes longer than all else that is done with an event.
-    sign: i32,
-}
-
-/// A module. One line of the cache.
-#[derive(Debug, Clone)]
-#[repr(align(64))]
-pub(in crate::engine) struct SmallModule {
-    pub handshake: Handshake,
-    class: u32,
-    /// Its neurons are those from this one on.
-    first_neuron: u32,
-    /// Its output nodes among all.
-    outputs: (u32, u32),
-    /// How often a potential was cut off at the 32-bit limits.
-    pub saturations: u64,
-}
-
-impl SmallModule {
-    /// As a run begins.
-    pub fn new(timing: &Timing, class: usize, first_neuron: usize, outputs: Range<usize>) -> Self {
-        let (class, first_neuron) = (class as u32, first_neuron as u32);
-        let outputs = (outputs.start as u32, outputs.end as u32);
-        Self { handshake: Handshake::new(timing), class, first_neuron, outputs, saturations: 0 }
-    }
-
-    #[inline(always)]
-    pub fn class<'p>(&self, plan: &'p SmallPlan) -> &'p Class {
-        &plan.classes[self.class as usize]
-    }
-
-    /// Its neurons among all.
-    #[inline(always)]
-    pub fn neurons(&self, class: &Class) -> Range<usize> {
-        let first = self.first_neuron as usize;
-        first..first + class.addresses.len()
-    }
-
-    #[inline(always)]
-    pub fn outputs<'p>(&self, plan: &'p SmallPlan) -> &'p [u32] {
-        &plan.outputs[self.outputs.0 as usize..self.outputs.1 as usize]
-    }
-}
-
-impl SmallNode {
-    /// As a run begins.
-    pub fn new(readers: Range<usize>, is_timeless: bool) -> Self {
-        Self {
-            readers: (readers.start as u32, readers.len() as u32),
-            source: NONE,
-            queue: NONE,
-            head: Waiting::default(),
-            waiting: 0,
-            is_timeless,
-            is_watched: false,
-            handled: 0,
-            last_ack: Tick::MIN,
-        }
-    }
-
-    /// A source drives the node.
-    pub fn set_source(&mut self, source: usize) {
-        self.source = source as u32;
-    }
-
-    /// The source that drives the node, if one does.
-    #[inline(always)]
-    pub fn source(&self) -> Option<usize> {
-        (self.source != NONE).then_some(self.source as usize)
-    }
-
-    /// Its readers among all.
-    #[inline(always)]
-    pub fn readers(&self) -> Range<usize> {
-        self.readers.0 as usize..(self.readers.0 + self.readers.1) as usize
-    }
-
-    /// Events of its module that wait.
-    pub fn waiting(&self) -> u32 {
-        self.waiting
-    }
-}
-
 impl SmallState {
     pub fn new(plan: &SmallPlan, is_watched: impl Fn(usize) -> bool) -> Self {
         let mut nodes = plan.nodes.clone();
@@ -166,14 +57,16 @@ impl SmallState {
             nodes,
             waiting: 0,
         };
-        Self { bus, modules: plan.modules.clone(), neurons: SmallNeurons::new(plan) }
+        let (modules, neurons) = (plan.modules.clone(), SmallNeurons::new(plan));
+        Self { bus, modules, neurons, timeless: TimelessEvents::default() }
     }
 
     /// The state in which a run starts.
     pub fn start(&mut self, plan: &SmallPlan) {
         self.bus.start();
+        self.timeless = TimelessEvents::default();
         for module in &mut self.modules {
-            let class = module.class(plan);
+            let class = module.class(&plan.classes);
             module.handshake.restart(&class.timing);
             module.saturations = 0;
             self.neurons.reset(class, module.neurons(class), 0);
@@ -184,7 +77,7 @@ impl SmallState {
     pub fn hand_over(&self, plan: &SmallPlan, populations: &mut [PopulationState]) {
         for (state, module) in populations.iter_mut().zip(&self.modules) {
             if let Cells::Neurons(neurons) = &mut state.cells {
-                neurons.take_over(&self.neurons.v[module.neurons(module.class(plan))], module.saturations);
+                neurons.take_over(&self.neurons.v[module.neurons(module.class(&plan.classes))], module.saturations);
             }
         }
     }
@@ -216,7 +109,8 @@ impl SmallNeurons {
         }
     }
 
-    /// The neurons of a module, one after the other; `TIMES`: whether any of the network [keep times](Self::keep_times).
+    /// The neurons of a module, one after the other; `TIMES`: whether any of the network
+    /// [keep times](Self::keep_times).
     #[inline(always)]
     pub fn each<const TIMES: bool>(&mut self, neurons: Range<usize>, mut take: impl FnMut(usize, Neuron<'_>)) {
         if !TIMES {
