@@ -2,6 +2,7 @@
 
 use megasim::engine::{Error, Limits, Mode, Plan, Probes, Simulation, WAITING_BYTES};
 use megasim::network::*;
+use std::cell::Cell;
 
 /// Two neurons that excite each other, kicked once at time 3.
 fn pair(timing: Timing, neurons: NeuronParameters) -> (Network, Vec<Stimulus>) {
@@ -94,5 +95,34 @@ fn a_run_stops_where_the_caller_says() {
         let record = simulation.run_until(&stimuli, |progress| progress.events[1] >= 5).unwrap();
         assert_eq!(record.summary.events[1], 5);
         assert_eq!(record.nodes[1].as_ref().unwrap().len(), 5);
+    }
+}
+
+#[test]
+fn a_cancelled_run_ends_soon_and_another_is_as_any() {
+    for (delay, n) in [(0, 1), (1, 1), (1, 40)] {
+        let mut builder = NetworkBuilder::new();
+        let input = builder.source("in").unwrap();
+        let array = Array { nx: n, ny: 1, x_min: 0, y_min: 0 };
+        let ports = vec![FullyConnectedPort { nx_pre: 1, ny_pre: 1, weights: vec![6_000_000; n as usize].into() }];
+        let neurons = NeuronParameters::default();
+        let kind = ModuleKind::FullyConnected(FullyConnected { array, neurons, ports, output: Output::whole(array) });
+        let timing = Timing { delay_to_process: delay, ..Timing::default() };
+        let inputs = vec![Input::Node(input)];
+        builder.module(Module { kind, inputs, timing, not_programmable: false }, &["out"]).unwrap();
+        let network = builder.build(20_000).unwrap();
+        let spike = |t_pre| StimulusEvent { t_pre, x: 0, y: 0, polarity: Polarity::Positive };
+        let stimuli = [Stimulus::from_events((0..20_000).map(spike))];
+        let plan = Plan::new(&network).unwrap();
+        for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
+            let mut simulation = Simulation::new(&plan, mode, &Probes::all(&network));
+            let asked = Cell::new(0);
+            let is_cancelled = || asked.replace(asked.get() + 1) >= 2;
+            assert_eq!(simulation.run_cancellable(&stimuli, is_cancelled).unwrap(), None);
+            assert!(asked.get() < 10, "{delay} {n} {mode:?}: asked {} times", asked.get());
+            let whole = simulation.run_cancellable(&stimuli, || false).unwrap().unwrap();
+            assert_eq!(whole, simulation.run(&stimuli).unwrap());
+            assert!(whole.summary.events[1] > 10_000);
+        }
     }
 }

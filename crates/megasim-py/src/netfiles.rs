@@ -114,7 +114,7 @@ impl Netfiles {
                 plan = plan.with_t_max(t_max.max(0));
             }
             let mut simulation = Simulation::new(&plan, mode, &Probes::all(network));
-            simulation.run_until(stimuli, |_| control.is_cancelled()).map_err(error::value)
+            work::simulate(&mut simulation, stimuli, control)
         })?;
         let record = record?;
         let dict = PyDict::new(py);

@@ -346,7 +346,7 @@ impl Network {
             let last = layout.last_tick(network.t_max(), clock);
             let plan = Plan::new(&network).map_err(error::value)?.with_t_max(last).with_limits(options.limits);
             let mut simulation = Simulation::new(&plan, mode, &Probes::of(&nodes));
-            let ran = simulation.run_until(&stimuli, |_| control.is_cancelled()).map_err(error::value)?;
+            let ran = work::simulate(&mut simulation, &stimuli, control)?;
             let potentials: Vec<_> =
                 watched.iter().map(|&(node, module)| (node, simulation.potentials(module))).collect();
             Ok::<_, PyErr>((ran, potentials, last))

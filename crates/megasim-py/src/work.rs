@@ -1,6 +1,9 @@
 //! Long work: without the interpreter's lock, with progress, warnings and Ctrl-C.
 
+use crate::error;
 use megasim::Control;
+use megasim::engine::{Record, Simulation};
+use megasim::network::Stimulus;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,6 +95,13 @@ pub fn run<T: Send>(
     }
     let result = result.map_err(|_| PyRuntimeError::new_err("the work ended with a fault of the program"))?;
     Ok((result, std::mem::take(&mut *lock(&watch.warnings))))
+}
+
+/// A run that ends where the work is cancelled.
+pub fn simulate(simulation: &mut Simulation<'_>, stimuli: &[Stimulus], control: &dyn Control) -> PyResult<Record> {
+    let record = simulation.run_cancellable(stimuli, || control.is_cancelled()).map_err(error::value)?;
+    // What raised the cancellation is raised in place of this.
+    record.ok_or_else(|| error::message("the run was cancelled".into()))
 }
 
 fn look(py: Python<'_>, progress: Option<&Bound<'_, PyAny>>, watch: &Watch) -> PyResult<()> {

@@ -357,7 +357,21 @@ impl<'p> Simulation<'p> {
     /// # Errors
     /// [`Error`]; what was recorded until then is lost.
     pub fn run(&mut self, stimuli: &[Stimulus]) -> Result<Record, Error> {
-        self.advance(stimuli, true, |_| false)
+        self.advance(stimuli, Some(&|| false), |_| false)
+    }
+
+    /// As [`Simulation::run`], and as fast, unless it is cancelled: `is_cancelled` is asked many times a second.
+    /// Nothing if it said so.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`].
+    pub fn run_cancellable(
+        &mut self,
+        stimuli: &[Stimulus],
+        is_cancelled: impl Fn() -> bool,
+    ) -> Result<Option<Record>, Error> {
+        let record = self.advance(stimuli, Some(&is_cancelled), |_| is_cancelled())?;
+        Ok((!is_cancelled()).then_some(record))
     }
 
     /// Runs until `stop` says so, at the latest up to `Tmax`. It is asked after each run of events of one node at one
@@ -367,17 +381,18 @@ impl<'p> Simulation<'p> {
         stimuli: &[Stimulus],
         stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
-        self.advance(stimuli, false, stop)
+        self.advance(stimuli, None, stop)
     }
 
+    /// `is_cancelled`: none where `stop` is to be asked after each run of events.
     fn advance(
         &mut self,
         stimuli: &[Stimulus],
-        in_groups: bool,
+        is_cancelled: Option<&dyn Fn() -> bool>,
         mut stop: impl FnMut(&Progress<'_>) -> bool,
     ) -> Result<Record, Error> {
         let Self { plan, limits, populations, recorder, run, online, layerwise, small } = self;
-        let (plan, limits) = (*plan, *limits);
+        let (plan, limits, in_groups) = (*plan, *limits, is_cancelled.is_some());
         if stimuli.len() != plan.sources.len() {
             return Err(Error::Stimuli { expected: plan.sources.len(), found: stimuli.len() });
         }
@@ -390,17 +405,21 @@ impl<'p> Simulation<'p> {
             return Err(Error::Step(*dt));
         }
         let has_values = stimuli.iter().any(|stimulus| !stimulus.value().is_empty());
-        let small_plan = if matches!(run, Run::Event(_)) && in_groups && !has_values { plan.small() } else { None };
+        let small_plan = match (&*run, is_cancelled) {
+            (Run::Event(_), Some(is_cancelled)) if !has_values => plan.small().map(|small| (small, is_cancelled)),
+            _ => None,
+        };
         if small_plan.is_none() {
             populations.iter_mut().zip(&plan.populations).for_each(|(state, population)| state.start(population));
         }
-        let handover =
-            if in_groups { first_part(plan, limits, run, populations, recorder, stimuli, layerwise) } else { None };
+        let handover = is_cancelled.and_then(|is_cancelled| {
+            first_part((plan, limits), run, (populations, recorder), stimuli, is_cancelled, layerwise)
+        });
         match (online, &mut *run) {
-            (None, Run::Event(_)) if let Some(of) = small_plan => {
+            (None, Run::Event(_)) if let Some((of, is_cancelled)) = small_plan => {
                 let state =
                     small.get_or_insert_with(|| Box::new(SmallState::new(of, |node| recorder.logs[node].is_some())));
-                SmallRun { plan, small: of, limits, state, recorder, stimuli }.run()?;
+                SmallRun { plan, small: of, limits, state, recorder, stimuli, is_cancelled }.run()?;
                 state.hand_over(of, populations);
             }
             (Some(online), _) => {
@@ -456,12 +475,11 @@ fn common_step(stimuli: &[Stimulus]) -> Tick {
 
 /// The part of a run that can go layer by layer; if that fails, all is as at the start.
 fn first_part(
-    plan: &Plan,
-    limits: Limits,
+    (plan, limits): (&Plan, Limits),
     run: &Run,
-    populations: &mut [PopulationState],
-    recorder: &mut Recorder,
+    (populations, recorder): (&mut [PopulationState], &mut Recorder),
     stimuli: &[Stimulus],
+    is_cancelled: &dyn Fn() -> bool,
     state: &mut Layerwise,
 ) -> Option<Handover> {
     let layers = plan.layerwise()?;
@@ -470,7 +488,7 @@ fn first_part(
         Run::Clocked { dt, .. } => *dt,
         Run::TieBreak(_) => return None,
     };
-    let mut part = LayerwiseRun { plan, layers, limits, populations, recorder, stimuli, dt };
+    let mut part = LayerwiseRun { plan, layers, limits, populations, recorder, stimuli, dt, is_cancelled };
     let handover = match run {
         Run::Clocked { .. } => state.run::<true>(&mut part),
         _ => state.run::<false>(&mut part),

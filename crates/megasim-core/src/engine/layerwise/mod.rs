@@ -111,6 +111,8 @@ pub(super) struct LayerwiseRun<'s> {
     pub stimuli: &'s [Stimulus],
     /// Ticks of a step.
     pub dt: Tick,
+    /// Asked after each block; if it says so the other loops take over, and stop.
+    pub is_cancelled: &'s dyn Fn() -> bool,
 }
 
 impl Layerwise {
@@ -124,7 +126,7 @@ impl Layerwise {
         let mut settles = Vec::new();
         let specials = stimuli.iter().zip(&layers.sources);
         let special = specials.filter_map(|(it, source)| first_special(it, source.settles, &mut settles)).min();
-        let end = special.map_or(last + 1, |at| (at / dt).min(last + 1));
+        let mut end = special.map_or(last + 1, |at| (at / dt).min(last + 1));
         settles.iter_mut().for_each(|at| *at /= dt);
         settles.sort_unstable();
         self.streams.resize(plan.nodes.len(), Stream::default());
@@ -174,6 +176,9 @@ impl Layerwise {
                 return None;
             }
             first += steps.len as Tick;
+            if (run.is_cancelled)() {
+                end = first;
+            }
         }
         Some(Handover { step: end, taken, beyond: self.carried.iter().map(|carried| carried.any).collect() })
     }

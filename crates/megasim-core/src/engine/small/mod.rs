@@ -40,7 +40,12 @@ pub(super) struct SmallRun<'s> {
     pub state: &'s mut SmallState,
     pub recorder: &'s mut Recorder,
     pub stimuli: &'s [Stimulus],
+    /// Asked now and then; if it says so the run stops.
+    pub is_cancelled: &'s dyn Fn() -> bool,
 }
+
+/// Nodes that are handled between two looks at whether the run is cancelled.
+const BETWEEN_LOOKS: usize = 4096;
 
 impl SmallRun<'_> {
     /// From the initial state up to `Tmax`.
@@ -55,11 +60,13 @@ impl SmallRun<'_> {
                 self.state.bus.schedule.put(source.index(), t);
             }
         }
-        while let Some((r, node)) = self.state.bus.schedule.next() {
-            if r > self.plan.t_max {
-                break;
+        'run: while !(self.is_cancelled)() {
+            for _ in 0..BETWEEN_LOOKS {
+                match self.state.bus.schedule.next() {
+                    Some((r, node)) if r <= self.plan.t_max => self.handle::<TIMES>(node, r)?,
+                    _ => break 'run,
+                }
             }
-            self.handle::<TIMES>(node, r)?;
         }
         let nodes = self.state.bus.nodes.iter().zip(&mut self.recorder.summary.events);
         nodes.for_each(|(node, events)| *events = node.handled);
