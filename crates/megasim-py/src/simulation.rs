@@ -57,8 +57,7 @@ impl Simulation {
             .map(|events| Stimulus::from_events(events.iter().copied().filter(|event| event.t_pre <= until)))
             .collect();
         let mut simulation = engine::Simulation::new(&plan, self.mode, &Probes::all(&self.network));
-        let record = simulation.run_cancellable(&stimuli, || control.is_cancelled()).map_err(error::value)?;
-        let Some(record) = record else { return Ok(()) };
+        let record = work::simulate(&mut simulation, &stimuli, control)?;
         let modules = (0..self.network.modules().len()).map(ModuleId::new);
         self.potentials = modules.map(|module| simulation.potentials(module)).collect();
         self.operations = record.summary.synaptic_operations;

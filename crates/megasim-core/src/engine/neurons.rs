@@ -152,12 +152,7 @@ impl Neurons {
             v: Aligned::new(n),
             last_spike: column(parameters.t_min > 0),
             refractory_until: column(parameters.refractory > 0),
-            updated: column(
-                plan.model.is_some()
-                    || parameters.leak_plus > 0
-                    || parameters.leak_minus > 0
-                    || parameters.leak_decay > 0,
-            ),
+            updated: column(plan.model.is_some() || parameters.leaks()),
             currents: vec![0; if parameters.mask_tau > 0 { n } else { 0 }],
             sent: vec![0; if parameters.payload_bits.is_some() { n } else { 0 }],
             custom: plan.model.as_deref().map(|model| Box::new(custom::Custom::new(plan, model))),

@@ -79,10 +79,7 @@ fn neurons_of(network: &Network, module: ModuleId) -> Result<&NeuronParameters, 
         (!neurons.fires_plus || neurons.threshold_plus < 1, "its neurons do not spike at a threshold above 0"),
         (neurons.fires_minus, "its neurons spike at both signs"),
         (neurons.mask_tau > 0, "its neurons have a decaying current (mask_tau)"),
-        (
-            neurons.leak_plus > 0 || neurons.leak_minus > 0 || neurons.leak_decay > 0,
-            "its neurons leak, and the rule is for those that integrate and fire",
-        ),
+        (neurons.leaks(), "its neurons leak, and the rule is for those that integrate and fire"),
         (neurons.payload_bits.is_some(), "its spikes carry values (payload_bits), parts of one threshold"),
         (module.timing.n_repeat > 1, "its spikes are repeated (n_repeat), and would count more than once"),
     ];

@@ -69,7 +69,12 @@ impl NarrowMatrix {
     /// Puts the first `n` weights of a line into `wide`.
     pub fn widen(&self, line: usize, n: usize, wide: &mut Vec<i32>) {
         wide.clear();
-        wide.extend(self.weights[line * self.stride..][..n].iter().map(|&weight| i32::from(weight)));
+        wide.extend(self.line(line, n));
+    }
+
+    /// The first `n` weights of a line.
+    pub fn line(&self, line: usize, n: usize) -> impl Iterator<Item = i32> {
+        self.weights[line * self.stride..][..n].iter().map(|&weight| weight.into())
     }
 }
 

@@ -10,6 +10,9 @@ pub(in crate::engine) trait Thresholds {
     /// Whether a potential is beyond a threshold.
     fn is_beyond(&self, v: i32) -> bool;
 
+    /// Whether potentials leak, linearly or exponentially.
+    fn leaks(&self) -> bool;
+
     /// Whether potentials leak towards one beyond a threshold, which clamps: one that spikes is not there.
     fn leaks_beyond(&self) -> bool;
 
@@ -27,6 +30,10 @@ impl Thresholds for NeuronParameters {
 
     fn is_beyond(&self, v: i32) -> bool {
         v > self.threshold_plus || v < self.threshold_minus
+    }
+
+    fn leaks(&self) -> bool {
+        self.leak_plus > 0 || self.leak_minus > 0 || self.leak_decay > 0
     }
 
     fn leaks_beyond(&self) -> bool {

@@ -119,8 +119,8 @@ impl SmallRun<'_> {
         let class = module.class(&self.small.classes);
         let Served { ack, start, done } = module.handshake.request(&class.timing, r);
         let of_module = module.neurons(class);
-        let factor = match (action(event.polarity, event.y), reader.matrix) {
-            (Action::Spikes(sign), Some(_)) => sign.factor(),
+        let (factor, matrix) = match (action(event.polarity, event.y), reader.matrix) {
+            (Action::Spikes(sign), Some(matrix)) => (sign.factor(), matrix),
             (Action::Reset, _) => {
                 neurons.reset(class, of_module, start);
                 return Ok(ack);
@@ -128,7 +128,6 @@ impl SmallRun<'_> {
             // Settle and control events are for other kinds of neurons.
             _ => return Ok(ack),
         };
-        let Some(matrix) = reader.matrix else { return Ok(ack) };
         let Some(line) = matrix.line(event.x, event.y, of_module.len()) else {
             let outside = Outside { nx_pre: matrix.nx_pre, ny_pre: matrix.ny_pre };
             return Err(self.plan.outside(node, (event.t_pre, event.x, event.y), outside));

@@ -53,14 +53,15 @@ impl SmallPlan {
                 let of = small[reader.population];
                 let n = of.addresses.len();
                 let matrix = match of.ports.get(reader.port).map(|port| &port.synapses) {
-                    Some(Synapses::Matrix { nx_pre, ny_pre, weights }) => {
+                    Some(synapses @ Synapses::Matrix { nx_pre, ny_pre, weights }) => {
                         let shared = match weights {
                             Weights::Wide(weights) => Some(Arc::as_ptr(weights)),
                             Weights::Narrow(_) => None,
                         };
                         let first = match shared.and_then(|it| places.get(&it)) {
                             Some(&first) => first,
-                            None => plan.add_weights(weights, n)?,
+                            None if plan.weights.len() + synapses.len() > MOST_WEIGHTS => return None,
+                            None => plan.add_weights(weights, n),
                         };
                         shared.map(|it| places.insert(it, first));
                         Some(Matrix { first, nx_pre: *nx_pre, ny_pre: *ny_pre })
@@ -78,24 +79,17 @@ impl SmallPlan {
         Some(plan)
     }
 
-    /// Copies a matrix for `n` neurons, if there is room; returns where it begins.
-    fn add_weights(&mut self, weights: &Weights, n: usize) -> Option<u32> {
-        let first = self.weights.len();
-        let more = match weights {
-            Weights::Wide(weights) => weights.len(),
-            Weights::Narrow(matrix) => matrix.weights.len(),
-        };
-        if first + more > MOST_WEIGHTS {
-            return None;
-        }
+    /// Copies a matrix for `n` neurons; returns where it begins.
+    fn add_weights(&mut self, weights: &Weights, n: usize) -> u32 {
+        let first = self.weights.len() as u32;
         match weights {
             Weights::Wide(weights) => self.weights.extend_from_slice(weights),
             Weights::Narrow(matrix) => {
-                let lines = matrix.weights.chunks_exact(matrix.stride);
-                self.weights.extend(lines.flat_map(|line| &line[..n]).map(|&weight| i32::from(weight)));
+                let lines = 0..matrix.weights.len() / matrix.stride;
+                lines.for_each(|line| self.weights.extend(matrix.line(line, n)));
             }
         }
-        Some(first as u32)
+        first
     }
 
     fn add_modules(&mut self, populations: &[Population], small: &[&NeuronPopulation]) {

@@ -4,7 +4,7 @@ use super::parts::{Class, NONE, SmallModule, SmallNode, Waiting};
 use super::plan::SmallPlan;
 use crate::engine::PopulationState;
 use crate::engine::apply::Cells;
-use crate::engine::neurons::{NEVER, Neuron};
+use crate::engine::neurons::{NEVER, Neuron, Thresholds};
 use crate::engine::queue::Schedule;
 use crate::engine::timeless::TimelessEvents;
 use crate::network::{Polarity, Stimulus, StimulusEvent, Tick};
@@ -91,9 +91,7 @@ impl SmallNeurons {
         };
         let last_spike = times(|class| class.neurons.t_min > 0);
         let refractory_until = times(|class| class.neurons.refractory > 0);
-        let leaks =
-            |class: &Class| class.decay.is_some() || class.neurons.leak_plus > 0 || class.neurons.leak_minus > 0;
-        let updated = times(leaks);
+        let updated = times(|class| class.neurons.leaks());
         let keep_times = [&last_spike, &refractory_until, &updated].iter().any(|times| !times.is_empty());
         Self { v: vec![0; plan.neurons], last_spike, refractory_until, updated, keep_times }
     }
