@@ -1,14 +1,15 @@
 //! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is processed with
 //! the potentials of its cell in registers, and the spikes are put in order.
 
+use super::cell_events::CellEvents;
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
-use super::layers::{CellInput, CellLayer, CellTable};
+use super::layers::{CellLayer, CellTable};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
-use super::places::{NEGATIVE, SETTLE};
 use super::room::Room;
 use super::single_run::Singles;
+use super::stepwise::Stepwise;
 use super::streams::{Steps, Stream};
 use crate::engine::neurons::Work;
 use std::ops::Range;
@@ -25,10 +26,8 @@ const MOST_ENTRIES: usize = 1 << 26;
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CellRun {
-    /// Those of the part.
-    events: Vec<Event>,
-    /// The inputs that have events.
-    active: Vec<usize>,
+    read: CellEvents,
+    stepwise: Stepwise,
     /// By touch: its events in the part.
     by_touch: Vec<u32>,
     /// By cell: where its entries end.
@@ -41,13 +40,6 @@ pub(super) struct CellRun {
     pub outside: bool,
 }
 
-/// An event: what it reaches, and its first row of weights, in entries of lists.
-#[derive(Debug, Clone, Copy)]
-struct Event {
-    touch: u32,
-    row: u32,
-}
-
 impl CellRun {
     /// Runs a layer; its spikes go to the streams of its nodes.
     pub fn run<const CLOCKED: bool>(
@@ -57,66 +49,87 @@ impl CellRun {
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
         steps: Steps,
     ) -> Work {
-        let mut work = Work::default();
         population.carried.resize(layer.cells, false);
-        self.events.clear();
-        self.steps.clear();
         self.by_touch.resize(self.by_touch.len().max(layer.touches.len()), 0);
-        // Resets and biases have few events.
-        let mut active = std::mem::take(&mut self.active);
-        active.clear();
-        active.extend((0..layer.inputs.len()).filter(|&k| !streams[layer.inputs[k].node].places.is_empty()));
-        // No more than there are keys.
-        let most = PART.min(ENTRIES / layer.most_cells).max(1);
-        let mut first = 0;
+        let mut work = Work::default();
+        let events = self.read.begin(layer, streams);
+        self.steps.clear();
+        if CLOCKED && Stepwise::fits(layer) && events * layer.most_cells >= layer.cells {
+            work += self.stepwise(layer, &mut population, (nodes, streams, room), steps);
+        } else {
+            work += self.listed::<CLOCKED>(layer, &mut population, (nodes, streams, room), steps);
+        }
+        self.outside |= self.read.outside;
+        work
+    }
+
+    /// Clocked: step by step where that is possible, else by lists.
+    fn stepwise(
+        &mut self,
+        layer: &CellLayer,
+        population: &mut Population<'_>,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+        steps: Steps,
+    ) -> Work {
+        let mut work = Work::default();
+        let mut taken = false;
         for step in 0..steps.len {
-            for &input in &active {
-                let input = &layer.inputs[input];
-                let mut range = streams[input.node].range(step);
-                while !range.is_empty() {
-                    let n = if CLOCKED { range.len() } else { range.len().min(most - self.events.len()) };
-                    self.read(layer, input, &streams[input.node].places[range.start..range.start + n]);
-                    range.start += n;
-                    if !CLOCKED && self.events.len() == most {
-                        self.steps.push(most);
-                        work += self.part::<CLOCKED>(layer, &mut population, first..step + 1, (nodes, streams, room));
-                        first = step;
-                    }
+            self.read.read(layer, streams, step, usize::MAX);
+            taken = taken || self.stepwise.take(layer, population);
+            if taken && self.stepwise.has_room(layer, self.read.events.len()) {
+                work += self.stepwise.act(layer, population, &self.read.events, step, (nodes, streams, room));
+                self.read.events.clear();
+            } else {
+                // A potential may leave 32 bits in this step.
+                if std::mem::take(&mut taken) {
+                    self.stepwise.give(layer, population);
                 }
+                self.steps.push(self.read.events.len());
+                work += self.part::<true>(layer, population, step..step + 1, (nodes, streams, room));
             }
-            self.steps.push(self.events.len());
-            if CLOCKED && self.events.len() >= most {
-                // A part has whole steps.
-                if self.events.len() > MOST_ENTRIES / layer.most_cells {
-                    room.close();
-                    return work;
-                }
-                work += self.part::<CLOCKED>(layer, &mut population, first..step + 1, (nodes, streams, room));
-                first = step + 1;
+            if !room.is_open() {
+                return work;
             }
         }
-        self.active = active;
-        if first < steps.len {
-            work += self.part::<CLOCKED>(layer, &mut population, first..steps.len, (nodes, streams, room));
+        if taken {
+            self.stepwise.give(layer, population);
         }
         work
     }
 
-    /// Takes events of an input.
-    fn read(&mut self, layer: &CellLayer, &CellInput { table, first_row, .. }: &CellInput, places: &[u32]) {
-        let Some(table) = table else { return };
-        let CellTable { places: Range { start, end }, .. } = layer.tables[table];
-        let (nothing, rows) = ((end - start) as u32, layer.weights.rows as u32);
-        let event = |&place: &u32| {
-            // Beyond the places of the table is one that reaches nothing.
-            let touch = start as u32 + (place & !NEGATIVE).min(nothing);
-            Event { touch, row: (first_row + (place >> 31) * rows) << KEY_BITS }
-        };
-        self.events.extend(places.iter().map(event));
-        if layer.is_dense {
-            let is_outside = |place: &u32| place & !NEGATIVE >= nothing && *place != SETTLE;
-            self.outside |= places.iter().any(is_outside);
+    /// Runs steps by lists of what reaches each cell.
+    fn listed<const CLOCKED: bool>(
+        &mut self,
+        layer: &CellLayer,
+        population: &mut Population<'_>,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+        steps: Steps,
+    ) -> Work {
+        let mut work = Work::default();
+        // No more than there are keys.
+        let most = PART.min(ENTRIES / layer.most_cells).max(1);
+        let mut first = 0;
+        for step in 0..steps.len {
+            // In clocked mode a part has whole steps.
+            while !self.read.read(layer, streams, step, if CLOCKED { usize::MAX } else { most }) {
+                self.steps.push(most);
+                work += self.part::<CLOCKED>(layer, population, first..step + 1, (nodes, streams, room));
+                first = step;
+            }
+            self.steps.push(self.read.events.len());
+            if CLOCKED && self.read.events.len() >= most {
+                if self.read.events.len() > MOST_ENTRIES / layer.most_cells {
+                    room.close();
+                    return work;
+                }
+                work += self.part::<CLOCKED>(layer, population, first..step + 1, (nodes, streams, room));
+                first = step + 1;
+            }
         }
+        if first < steps.len {
+            work += self.part::<CLOCKED>(layer, population, first..steps.len, (nodes, streams, room));
+        }
+        work
     }
 
     /// Processes the events of a part, which came in these steps.
@@ -137,7 +150,7 @@ impl CellRun {
         let rows = layer.weights.view();
         let lists = Lists { ends: &self.ends, entries: &self.entries };
         All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
-        self.notes.sort(if CLOCKED { steps.end } else { self.events.len() });
+        self.notes.sort(if CLOCKED { steps.end } else { self.read.events.len() });
         let mut from = if CLOCKED { steps.start } else { 0 };
         for (step, &events) in steps.zip(&self.steps) {
             let to = if CLOCKED { step + 1 } else { events };
@@ -147,7 +160,7 @@ impl CellRun {
             nodes.iter().for_each(|&node| streams[node].close(step));
             from = to;
         }
-        self.events.clear();
+        self.read.events.clear();
         self.steps.clear();
         Work { operations, updates: operations }
     }
@@ -155,7 +168,7 @@ impl CellRun {
     /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many
     /// neurons the events reach.
     fn lay_out(&mut self, layer: &CellLayer) -> u64 {
-        let Self { events, by_touch, ends, entries, outside, .. } = self;
+        let Self { read: CellEvents { events, .. }, by_touch, ends, entries, outside, .. } = self;
         events.iter().for_each(|event| by_touch[event.touch as usize] += 1);
         ends.clear();
         // One place further on.
@@ -197,13 +210,13 @@ impl CellRun {
 
     /// Puts the events, those from the first step on, into the lists of the cells that they reach.
     fn distribute<const CLOCKED: bool>(&mut self, layer: &CellLayer, first: usize) {
-        let Self { events, steps, ends, entries, .. } = self;
+        let Self { read: CellEvents { events, .. }, steps, ends, entries, .. } = self;
         let mut start = 0;
         for (step, &end) in (first..).zip(&*steps) {
             for (k, event) in (start..).zip(&events[start..end]) {
                 let touch = layer.touches[event.touch as usize];
                 let key = if CLOCKED { step } else { k };
-                let mut entry = event.row + (touch.row << KEY_BITS) + key as u32;
+                let mut entry = (event.row + touch.row) << KEY_BITS | key as u32;
                 let mut cell = touch.cell as usize;
                 for _ in 0..touch.lines {
                     let mut put = |end: &mut u32, k: u32| {

@@ -60,7 +60,8 @@ pub(super) struct Beyond<'m> {
 }
 
 impl Beyond<'_> {
-    fn mark(&mut self, step: u32, vector: u32, lanes: u16) {
+    #[inline(always)]
+    pub fn mark(&mut self, step: u32, vector: u32, lanes: u16) {
         self.lanes[step as usize * self.vectors + (vector as usize & (self.vectors - 1))] |= lanes;
     }
 }
@@ -68,7 +69,7 @@ impl Beyond<'_> {
 impl Made<'_> {
     /// Room for this many more notes, from the end on.
     #[inline(always)]
-    fn room(&mut self, more: usize) -> *mut Note {
+    pub fn room(&mut self, more: usize) -> *mut Note {
         self.notes.reserve(more);
         self.notes.spare_capacity_mut().as_mut_ptr().cast()
     }
@@ -78,7 +79,7 @@ impl Made<'_> {
     /// # Safety
     /// They were, from where [`Made::room`] said on, and there was room.
     #[inline(always)]
-    unsafe fn noted(&mut self, end: *const Note) {
+    pub unsafe fn noted(&mut self, end: *const Note) {
         // SAFETY: the caller's promise.
         unsafe { self.notes.set_len(end.offset_from(self.notes.as_ptr()) as usize) };
     }
@@ -386,7 +387,8 @@ impl Cells<'_> {
 }
 
 /// Notes each spike of one neuron.
-fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
+#[inline]
+pub(super) fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
     let (up, down) = if spikes < 0 { (0, bit) } else { (bit, 0) };
     notes.extend(std::iter::repeat_n(Note::new(key, vector, up, down), spikes.unsigned_abs() as usize));
 }

@@ -6,9 +6,10 @@ mod avx2;
 mod avx512;
 mod loops;
 
+use crate::engine::kernels::{Instructions, Variant};
 pub(super) use loops::Loops;
 #[cfg(target_arch = "x86_64")]
-pub(super) use {
+use {
     avx2::{Avx2, REGISTER},
     avx512::Avx512,
 };
@@ -98,6 +99,12 @@ pub(super) trait Lanes: Copy {
     }
     /// # Safety
     /// The instructions are there.
+    unsafe fn max(self, other: Self) -> Self;
+    /// # Safety
+    /// The instructions are there.
+    unsafe fn min(self, other: Self) -> Self;
+    /// # Safety
+    /// The instructions are there.
     unsafe fn sub_where(self, mask: Self::Mask, other: Self) -> Self;
     /// # Safety
     /// The instructions are there.
@@ -112,4 +119,48 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The instructions are there.
     unsafe fn below(self, mask: Self::Mask, other: Self) -> Self::Mask;
+}
+
+/// What is done with vectors, on whatever instructions there are.
+pub(super) trait Task: Sized {
+    type Output;
+    /// # Safety
+    /// The instructions of `L` are there.
+    unsafe fn run<L: Lanes>(self) -> Self::Output;
+    /// The same in loops.
+    #[inline(always)]
+    fn run_loops(self) -> Self::Output {
+        // SAFETY: loops need no instructions.
+        unsafe { self.run::<Loops>() }
+    }
+}
+
+/// Runs a task on the instructions of a variant; `lanes`: how many of a cell there are.
+pub(super) fn run<T: Task>(task: T, variant: Variant, lanes: usize) -> T::Output {
+    // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected.
+    unsafe {
+        match variant.instructions() {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => run_avx512(task),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 if lanes <= REGISTER => run_avx2::<T, 1>(task),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => run_avx2::<T, 2>(task),
+            Instructions::Base => task.run_loops(),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,popcnt")]
+fn run_avx512<T: Task>(task: T) -> T::Output {
+    // SAFETY: the instructions are there.
+    unsafe { task.run::<Avx512>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn run_avx2<T: Task, const N: usize>(task: T) -> T::Output {
+    // SAFETY: the instructions are there.
+    unsafe { task.run::<Avx2<N>>() }
 }

@@ -1,12 +1,11 @@
 //! What reaches each cell, in order, and the walk over all of it.
 
 use super::cells::{Cells, Made, Rows};
-#[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512, REGISTER};
-use super::lanes::{Lanes, Loops};
+use super::lanes::{self, Lanes, Loops, Task};
 use super::notes::KEY_BITS;
 use super::rules::{Kind, Plain, Rules, Signed};
-use crate::engine::kernels::{self, Instructions};
+use crate::engine::kernels;
+use std::marker::PhantomData;
 
 /// Entries, cell by cell.
 #[derive(Clone, Copy)]
@@ -41,47 +40,27 @@ impl All<'_, '_> {
     }
 
     fn walk_as<K: Kind>(self, kernel: kernels::Variant) {
-        // SAFETY: a variant is made only by `Variant::available`, where its instructions were detected; loops need
-        // none.
-        unsafe {
-            match kernel.instructions() {
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx512 => self.walk_avx512::<K>(),
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 if self.cells.lanes <= REGISTER => self.walk_avx2::<K, 1>(),
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 => self.walk_avx2::<K, 2>(),
-                Instructions::Base => self.walk_loops::<K::Portable>(),
-            }
-        }
+        let lanes = self.cells.lanes;
+        lanes::run(Walk { all: self, kind: PhantomData::<K> }, kernel, lanes);
+    }
+}
+
+/// The walk over all lists.
+struct Walk<'a, 'c, K> {
+    all: All<'a, 'c>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Task for Walk<'_, '_, K> {
+    type Output = ();
+
+    fn run_loops(self) {
+        walk_loops(Walk { all: self.all, kind: PhantomData::<K::Portable> });
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,popcnt")]
-    fn walk_avx512<K: Kind>(self) {
-        // SAFETY: the instructions are there.
-        unsafe { self.walk_in::<Avx512, K>() }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn walk_avx2<K: Kind, const N: usize>(self) {
-        // SAFETY: the instructions are there.
-        unsafe { self.walk_in::<Avx2<N>, K>() }
-    }
-
-    // Two kinds may have one portable form.
-    #[inline(never)]
-    fn walk_loops<K: Kind>(self) {
-        // SAFETY: loops need no instructions.
-        unsafe { self.walk_in::<Loops, K>() }
-    }
-
-    /// # Safety
-    /// The instructions of `L` are there.
     #[inline(always)]
-    unsafe fn walk_in<L: Lanes, K: Kind>(self) {
-        let Self { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self;
+    unsafe fn run<L: Lanes>(self) {
+        let All { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self.all;
         let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
         assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
         let mut start = 0;
@@ -95,4 +74,11 @@ impl All<'_, '_> {
             }
         }
     }
+}
+
+// Two kinds may have one portable form.
+#[inline(never)]
+fn walk_loops<T: Task>(walk: T) {
+    // SAFETY: loops need no instructions.
+    unsafe { walk.run::<Loops>() };
 }

@@ -8,6 +8,7 @@
 //! Both give what the other loops give, to the byte. Settle events are taken, in a block of one step that is cut where
 //! they come; resets and controls are left to the other loops, which go on at the tick of the first one.
 
+mod cell_events;
 mod cell_run;
 mod cells;
 mod compiler;
@@ -25,6 +26,7 @@ mod room;
 mod rules;
 mod settle;
 mod single_run;
+mod stepwise;
 mod streams;
 mod tile_layer;
 mod tile_run;

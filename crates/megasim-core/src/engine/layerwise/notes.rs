@@ -29,6 +29,11 @@ impl Note {
         Self(u64::from(key) << (64 - KEY_BITS) | u64::from(vector) << 32 | u64::from(masks))
     }
 
+    /// With another number of its vector, and the key 0.
+    pub fn renumbered(self, vector: u32) -> Self {
+        Self::of_masks(0, vector, self.0 as u32)
+    }
+
     #[inline(always)]
     pub fn key(self) -> usize {
         (self.0 >> (64 - KEY_BITS)) as usize
@@ -37,6 +42,12 @@ impl Note {
     #[inline(always)]
     pub fn vector(self) -> u32 {
         (self.0 >> 32) as u32 & ((1 << VECTOR_BITS) - 1)
+    }
+
+    /// How many lanes spiked.
+    #[inline(always)]
+    pub fn spikes(self) -> usize {
+        (self.0 as u32).count_ones() as usize
     }
 
     /// Each lane that spiked, and [`NEGATIVE`] if it took a spike back.
@@ -116,27 +127,33 @@ impl Notes {
 
     /// How many spikes those of some keys are.
     pub fn spikes(&self, keys: Range<usize>) -> usize {
-        self.of(keys).iter().map(|note| (note.0 as u32).count_ones() as usize).sum()
+        self.of(keys).iter().map(|note| note.spikes()).sum()
     }
 
     /// Hands over the sorted spikes of some keys, by map.
     #[inline]
     pub fn leave(&self, keys: Range<usize>, names: Names, nodes: &[usize], streams: &mut [Stream]) {
-        for &note in self.of(keys) {
-            let vector = note.vector();
-            match names {
-                Names::Positions { shift } => {
-                    let (cell, first) = (vector >> shift, (vector & ((1 << shift) - 1)) * LANES as u32);
-                    note.each(|lane, mark| streams[nodes[(first + lane) as usize]].places.push(cell | mark));
-                }
-                _ => note.each(|lane, mark| streams[nodes[0]].places.push((vector * LANES as u32 + lane) | mark)),
-            }
-        }
+        leave(self.of(keys), names, nodes, streams);
     }
 
     /// The notes of some keys, after [`Notes::sort`].
     #[inline(always)]
     pub fn of(&self, keys: Range<usize>) -> &[Note] {
         &self.sorted[self.starts[keys.start] as usize..self.starts[keys.end] as usize]
+    }
+}
+
+/// Hands over spikes that are in order, by map.
+#[inline]
+pub(super) fn leave(notes: &[Note], names: Names, nodes: &[usize], streams: &mut [Stream]) {
+    for &note in notes {
+        let vector = note.vector();
+        match names {
+            Names::Positions { shift } => {
+                let (cell, first) = (vector >> shift, (vector & ((1 << shift) - 1)) * LANES as u32);
+                note.each(|lane, mark| streams[nodes[(first + lane) as usize]].places.push(cell | mark));
+            }
+            _ => note.each(|lane, mark| streams[nodes[0]].places.push((vector * LANES as u32 + lane) | mark)),
+        }
     }
 }

@@ -87,8 +87,8 @@ pub(super) struct Vectors<L> {
     threshold: L,
     pub below_threshold: L,
     /// A spike is taken back below it.
-    floor: L,
-    min_count: L,
+    pub floor: L,
+    pub min_count: L,
     max_count: L,
     pub one: L,
     least: L,

@@ -15,10 +15,12 @@ pub(super) struct WeightRows {
     /// How many rows there are, without the negated ones.
     pub rows: usize,
     /// Weights from row to row.
-    stride: usize,
+    pub stride: usize,
     /// Events that change a potential by at most `segment_reach`.
     segment: usize,
     pub segment_reach: i64,
+    /// No weight is larger, nor its negative.
+    pub largest: i64,
     /// By row, also of the negated ones, and vector: the lanes that it reaches. Empty if all lanes may be tested, those
     /// that are not reached with a weight of 0.
     reached: Vec<u16>,
@@ -40,7 +42,7 @@ impl WeightRows {
         }
         let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
         let (segment_reach, segment) = (segment * largest.max(1), segment as usize);
-        Some(Self { weights, rows: n, stride, segment, segment_reach, reached: Vec::new() })
+        Some(Self { weights, rows: n, stride, segment, segment_reach, largest, reached: Vec::new() })
     }
 
     /// Only the lanes that a row reaches are tested. `is_reached`: by row and lane.

@@ -167,6 +167,16 @@ impl<const N: usize> Lanes for Avx2<N> {
         unsafe { each!(_mm256_add_epi32, self, each!(_mm256_sub_epi32, minus, plus)) }
     }
     #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { each!(_mm256_max_epi32, self, other) }
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { each!(_mm256_min_epi32, self, other) }
+    }
+    #[inline(always)]
     unsafe fn sub_where(self, mask: Self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe { each!(_mm256_sub_epi32, self, each!(_mm256_and_si256, other, mask)) }

@@ -90,6 +90,16 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_max_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        // SAFETY: see above.
+        Self(unsafe { _mm512_min_epi32(self.0, other.0) })
+    }
+    #[inline(always)]
     unsafe fn sub_where(self, mask: u16, other: Self) -> Self {
         // SAFETY: see above.
         Self(unsafe { _mm512_mask_sub_epi32(self.0, mask, self.0, other.0) })

@@ -97,6 +97,14 @@ impl Lanes for Loops {
         unsafe { self.add(minus).sub(plus) }
     }
     #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.each(other, i32::max)
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        self.each(other, i32::min)
+    }
+    #[inline(always)]
     unsafe fn sub_where(self, mask: Self, other: Self) -> Self {
         // SAFETY: see above.
         unsafe { self.sub(mask.and(other)) }

@@ -1,0 +1,365 @@
+//! Runs a layer of cells step by step in clocked mode, with the potentials in memory: the weights of all events of a
+//! step are added, then the cells with input are tested, whose spikes are in order at once. As long as the potentials
+//! are in the cache this takes less than [lists of events](super::cell_run) for each cell, which have to be made, and
+//! of which the spikes have to be sorted. In event mode, where a vector is tested after each event, it takes as much.
+
+use super::cell_events::Event;
+use super::cells::{Beyond, Made, note_each};
+use super::gathered::Population;
+use super::lanes::{self, LANES, Lanes, Mask, Task};
+use super::layers::CellLayer;
+use super::notes::{Note, leave};
+use super::room::Room;
+use super::rules::{Kind, Plain, Rules, Signed, Vectors};
+use super::streams::Stream;
+use crate::engine::aligned::Aligned;
+use crate::engine::extremes::extremes;
+use crate::engine::kernels::FireReset;
+use crate::engine::neurons::Work;
+use std::marker::PhantomData;
+
+/// Most bytes of potentials: a part of the second level of common caches.
+const MOST_BYTES: usize = 256 << 10;
+
+/// Cells that are looked at together.
+const BLOCK: usize = 64;
+
+/// The neurons of a layer, cell by cell, in whole vectors. Lanes without a neuron have a potential and weights of 0,
+/// and the least count, so that they never spike.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stepwise {
+    v: Aligned,
+    counts: Aligned,
+    /// By cell, in whole blocks: 1 if it has input in this step, or a neuron beyond the threshold before it.
+    acting: Vec<u8>,
+    /// Those of a step.
+    spikes: Vec<Note>,
+    /// No potential is less, or more.
+    bounds: (i32, i32),
+}
+
+impl Stepwise {
+    /// Whether the potentials of a layer are in the cache, and its events would be in more than one list.
+    pub fn fits(layer: &CellLayer) -> bool {
+        !layer.is_dense && layer.most_cells > 1 && layer.cells * layer.weights.stride * size_of::<i32>() <= MOST_BYTES
+    }
+
+    /// Takes the neurons of a layer, if it can be run in this way.
+    pub fn take(&mut self, layer: &CellLayer, population: &Population<'_>) -> bool {
+        let (v, counts) = (&*population.neurons.v, &*population.neurons.counts);
+        let (lanes, stride) = (layer.lanes, layer.weights.stride);
+        let n = layer.cells * stride;
+        let (low, high) = extremes(v);
+        if !is_simple(population, low) {
+            return false;
+        }
+        let Rules { threshold, reset, signed, .. } = population.rules;
+        self.v.grow(n);
+        pad(&mut self.v, v, (lanes, stride), 0);
+        if population.is_signed {
+            self.counts.grow(n);
+            pad(&mut self.counts, counts, (lanes, stride), signed.min_count);
+        }
+        // After a test: those of plain neurons, from which only less comes, those of signed ones below the threshold.
+        self.bounds = match reset {
+            _ if population.is_signed => (low.min(0), high.max(threshold)),
+            FireReset::To(rest) => (low.min(rest), high.max(rest)),
+            FireReset::Subtract => (low.min(0), high),
+        };
+        self.acting.clear();
+        self.acting.resize(layer.cells.next_multiple_of(BLOCK), 0);
+        if !population.is_signed && high >= threshold {
+            let is_beyond = |cell: &[i32]| u8::from(cell.iter().any(|&v| v >= threshold));
+            self.acting.iter_mut().zip(v.chunks_exact(lanes)).for_each(|(acting, cell)| *acting = is_beyond(cell));
+        }
+        true
+    }
+
+    /// Gives them back.
+    pub fn give(&self, layer: &CellLayer, population: &mut Population<'_>) {
+        let lanes = (layer.lanes, layer.weights.stride);
+        unpad(population.neurons.v, &self.v, lanes);
+        if population.is_signed {
+            unpad(population.neurons.counts, &self.counts, lanes);
+        }
+        population.carried.iter_mut().zip(&self.acting).for_each(|(carried, acting)| *carried = *acting == 1);
+    }
+
+    /// Whether no potential leaves 32 bits by this many events in one step.
+    pub fn has_room(&self, layer: &CellLayer, events: usize) -> bool {
+        let reach = (events as i64).saturating_mul(layer.weights.largest);
+        i64::from(self.bounds.1).saturating_add(reach) <= i32::MAX.into()
+            && i64::from(self.bounds.0).saturating_sub(reach) >= i32::MIN.into()
+    }
+
+    /// Runs the events of a step; the spikes go to the streams of the nodes.
+    pub fn act(
+        &mut self,
+        layer: &CellLayer,
+        population: &mut Population<'_>,
+        events: &[Event],
+        step: usize,
+        (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
+    ) -> Work {
+        let Population { neurons, rules, is_signed, kernel, beyond, .. } = population;
+        let Self { v, counts, acting, bounds, spikes } = self;
+        let state = State { v, counts, acting, bounds, layer, rules, saturations: neurons.saturations };
+        let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
+        let made = &mut Made { notes: spikes, steps: step as u32..step as u32 + 1, beyond };
+        let operations = match is_signed {
+            true => {
+                lanes::run(Step { state, events, made, kind: PhantomData::<Signed<true, false>> }, *kernel, layer.lanes)
+            }
+            false => {
+                lanes::run(Step { state, events, made, kind: PhantomData::<Plain<true, false>> }, *kernel, layer.lanes)
+            }
+        };
+        if !self.spikes.is_empty() {
+            let vectors = layer.weights.stride / LANES;
+            if !vectors.is_power_of_two() {
+                let renumber = |note: &mut Note| *note = note.renumbered(number(note.vector() as usize, vectors));
+                self.spikes.iter_mut().for_each(renumber);
+            }
+            if room.take(self.spikes.iter().map(|note| note.spikes()).sum()) {
+                leave(&self.spikes, layer.names, nodes, streams);
+                nodes.iter().for_each(|&node| streams[node].close(step));
+            }
+            self.spikes.clear();
+        }
+        Work { operations, updates: operations }
+    }
+}
+
+/// Whether a test of the cells with input is all that is needed. `low`: the least potential now.
+fn is_simple(population: &Population<'_>, low: i32) -> bool {
+    let Rules { threshold, floor, reset, signed, .. } = population.rules;
+    if population.is_signed {
+        // A neuron that may not spike any more would be tested for it.
+        return signed.max_count == i32::MAX;
+    }
+    let rests_inside = match reset {
+        FireReset::Subtract => true,
+        FireReset::To(rest) => rest >= floor,
+    };
+    floor < threshold && low >= floor && rests_inside
+}
+
+/// The number of a vector in notes: numbers of those of a cell are a power of two.
+#[inline(always)]
+fn number(vector: usize, vectors: usize) -> u32 {
+    match vectors.is_power_of_two() {
+        true => vector as u32,
+        false => (vector / vectors * vectors.next_power_of_two() + vector % vectors) as u32,
+    }
+}
+
+/// Copies cells of some lanes to cells of more.
+fn pad(to: &mut [i32], from: &[i32], (lanes, stride): (usize, usize), other: i32) {
+    if lanes == stride {
+        return to[..from.len()].copy_from_slice(from);
+    }
+    for (to, from) in to.chunks_exact_mut(stride).zip(from.chunks_exact(lanes)) {
+        to[..lanes].copy_from_slice(from);
+        to[lanes..].fill(other);
+    }
+}
+
+/// Copies them back.
+fn unpad(to: &mut [i32], from: &[i32], (lanes, stride): (usize, usize)) {
+    if lanes == stride {
+        return to.copy_from_slice(&from[..to.len()]);
+    }
+    for (to, from) in to.chunks_exact_mut(lanes).zip(from.chunks_exact(stride)) {
+        to.copy_from_slice(&from[..lanes]);
+    }
+}
+
+/// What the events of a step act on.
+struct State<'a> {
+    v: &'a mut [i32],
+    counts: &'a mut [i32],
+    acting: &'a mut [u8],
+    bounds: &'a mut (i32, i32),
+    layer: &'a CellLayer,
+    rules: &'a Rules,
+    /// By map.
+    saturations: &'a mut [u64],
+}
+
+impl State<'_> {
+    /// Tests some neurons of a vector one by one: they may spike several times.
+    #[cold]
+    fn exactly<K: Kind>(&mut self, vector: usize, mut lanes: u16, notes: &mut Vec<Note>) {
+        let vectors = self.layer.weights.stride / LANES;
+        while lanes != 0 {
+            let lane = lanes.trailing_zeros() as usize;
+            let n = vector * LANES + lane;
+            let neuron = (&mut self.v[n], &mut self.counts[n]);
+            let (sum, saturations) = (i64::from(*neuron.0), &mut self.saturations[vector % vectors * LANES + lane]);
+            let spikes = self.rules.take::<K>(neuron, sum, saturations);
+            note_each(spikes, (0, vector as u32, 1 << lane), notes);
+            lanes &= lanes - 1;
+        }
+    }
+
+    /// Adds the weights of an event. Returns how many neurons it reaches.
+    ///
+    /// # Safety
+    /// The instructions of `L` are there.
+    #[inline(always)]
+    unsafe fn add<L: Lanes>(&mut self, event: Event) -> u64 {
+        let layer = self.layer;
+        let (weights, stride) = (layer.weights.view().weights, layer.weights.stride);
+        let touch = layer.touches[event.touch as usize];
+        let (n, columns) = (usize::from(touch.columns) * stride, usize::from(touch.columns));
+        let (mut cell, mut row) = (touch.cell as usize, (event.row + touch.row) as usize);
+        for _ in 0..touch.lines {
+            let v = &mut self.v[cell * stride..][..n];
+            let weights = &weights[row * stride..][..n];
+            for (v, weights) in v.chunks_exact_mut(LANES).zip(weights.chunks_exact(LANES)) {
+                // SAFETY: the caller's promise; both are a vector.
+                unsafe { L::load(v.as_ptr()).add(L::load(weights.as_ptr())).store_where(!0, v.as_mut_ptr()) };
+            }
+            match &mut self.acting[cell..cell + columns] {
+                // Nearly always; others are a call.
+                [one, two, three] => (*one, *two, *three) = (1, 1, 1),
+                some => some.fill(1),
+            }
+            cell += layer.cell_step;
+            row += touch.row_step as usize;
+        }
+        touch.cells() as u64 * u64::from(event.lanes)
+    }
+}
+
+/// What a test does to a vector.
+struct Tested<L> {
+    v: L,
+    counts: L,
+    /// Those that spike, and above them those that take a spike back.
+    masks: u32,
+    /// Some of these would spike once more.
+    again: bool,
+}
+
+/// Tests a vector: no branch could predict which neurons spike, so that all changes under masks.
+///
+/// # Safety
+/// The instructions are there; the counts of signed neurons can be read.
+#[inline(always)]
+unsafe fn test<L: Lanes, K: Kind>(v: L, counts: *const i32, rule: &Vectors<L>) -> Tested<L> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let up = v.above(L::Mask::of(!0), rule.below_threshold);
+        if !K::SIGNED {
+            let after = rule.after_plain(v, up);
+            let again = after.above(up, rule.below_threshold).any();
+            return Tested { v: after, counts: v, masks: up.bits().into(), again };
+        }
+        let counts = L::load(counts);
+        let down = v.below(counts.above(L::Mask::of(!0), rule.min_count), rule.floor);
+        let after = rule.after::<K>(v, up, down);
+        let again = rule.again(after, up, down);
+        Tested { v: after, counts: counts.change_by_one(down, up), masks: up.bits_with(down), again }
+    }
+}
+
+/// The events of a step, then the test of the cells that have input, or a neuron beyond the threshold.
+struct Step<'a, 'm, K> {
+    state: State<'a>,
+    events: &'a [Event],
+    made: &'a mut Made<'m>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Task for Step<'_, '_, K> {
+    type Output = u64;
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> u64 {
+        let Self { mut state, events, made, .. } = self;
+        // SAFETY: the instructions are there.
+        let operations = events.iter().map(|&event| unsafe { state.add::<L>(event) }).sum();
+        let vectors = state.layer.weights.stride / LANES;
+        let neurons = state.layer.cells * vectors * LANES;
+        assert!(neurons <= state.v.len() && (!K::SIGNED || neurons <= state.counts.len()));
+        let (v, counts) = (state.v.as_mut_ptr(), state.counts.as_mut_ptr());
+        let bounds = *state.bounds;
+        // SAFETY: the instructions are there; so are the vectors of all cells, of which alone a byte is set; and room
+        // for a note of each vector.
+        unsafe {
+            let (rule, floor) = (Vectors::<L>::new(state.rules), L::splat(state.rules.floor));
+            let (mut low, mut high) = (L::splat(bounds.0), L::splat(bounds.1));
+            for first in (0..state.layer.cells).step_by(BLOCK) {
+                let mut acting = take_bits(&mut state.acting[first..first + BLOCK]);
+                let mut room = made.room(BLOCK * vectors);
+                while acting != 0 {
+                    let cell = first + acting.trailing_zeros() as usize;
+                    acting &= acting - 1;
+                    for vector in cell * vectors..(cell + 1) * vectors {
+                        let (v, counts) = (v.add(vector * LANES), counts.wrapping_add(vector * LANES));
+                        let mut sum = L::load(v);
+                        low = low.min(sum);
+                        if !K::SIGNED {
+                            high = high.max(sum);
+                            sum = sum.max(floor);
+                        }
+                        let tested = test::<L, K>(sum, counts, &rule);
+                        if tested.again && K::SIGNED {
+                            // Rare.
+                            made.noted(room);
+                            let fired = tested.masks as u16 | (tested.masks >> LANES) as u16;
+                            state.exactly::<K>(vector, fired, made.notes);
+                            room = made.room(BLOCK * vectors);
+                            continue;
+                        }
+                        tested.v.store_where(!0, v);
+                        if K::SIGNED {
+                            tested.counts.store_where(!0, counts);
+                        } else if tested.again {
+                            // It spikes in the next step, too.
+                            let still = tested.v.above(L::Mask::of(!0), rule.below_threshold).bits();
+                            made.beyond.mark(made.steps.start, number(vector, vectors), still);
+                            state.acting[cell] = 1;
+                        }
+                        room.write(Note::of_masks(0, vector as u32, tested.masks));
+                        room = room.add(usize::from(tested.masks != 0));
+                    }
+                }
+                made.noted(room);
+            }
+            let (mut lows, mut highs) = ([bounds.0; LANES], [bounds.1; LANES]);
+            low.store_where(!0, lows.as_mut_ptr());
+            high.store_where(!0, highs.as_mut_ptr());
+            let all = lows.into_iter().zip(highs);
+            *state.bounds = all.fold(bounds, |all, (low, high)| (all.0.min(low), all.1.max(high)));
+        }
+        operations
+    }
+}
+
+/// A bit for each byte, which are 0 or 1, and become 0.
+#[inline(always)]
+fn take_bits(bytes: &mut [u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    let bits = words.iter().rev().fold(0, |bits, &word| {
+        // Byte `k` comes to bit `56 + k`, and nothing else to these.
+        bits << 8 | u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    });
+    bytes.fill(0);
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_become_bits_and_nothing(mut bytes in prop::collection::vec(0u8..2, BLOCK)) {
+            let expected = (0..BLOCK).fold(0, |bits, k| bits | u64::from(bytes[k]) << k);
+            prop_assert_eq!(take_bits(&mut bytes), expected);
+            prop_assert!(bytes.iter().all(|&byte| byte == 0));
+        }
+    }
+}
