@@ -33,13 +33,15 @@ struct Forward {
     t_max: Tick,
 }
 
-/// Neurons that spike by subtraction or to rest, and may come to a floor.
+/// Neurons that spike by subtraction or to rest, and may come to a floor; a nearer one keeps a network from running
+/// layer by layer.
 fn plain_neurons() -> impl Strategy<Value = NeuronParameters> {
     let reset = prop_oneof![3 => Just(Reset::Subtract), 1 => Just(Reset::ToRest)];
-    let floor = prop_oneof![2 => Just(-2_147_483_646), 1 => Just(-2_600)];
-    (reset, floor, 1i32..40, -1i32..2).prop_map(|(reset, threshold_minus, threshold_plus, rest)| NeuronParameters {
+    let floor = prop_oneof![2 => Just(None), 1 => Just(Some(-65))];
+    let threshold = prop_oneof![3 => 1i32..40, 1 => 1i32..4];
+    (reset, floor, threshold, -1i32..2).prop_map(|(reset, floor, threshold_plus, rest)| NeuronParameters {
         threshold_plus,
-        threshold_minus,
+        threshold_minus: floor.map_or(-2_147_483_646, |times| times * threshold_plus),
         reset,
         membrane_reset: rest.min(threshold_plus - 1),
         ..NeuronParameters::default()
@@ -51,6 +53,8 @@ fn forward() -> impl Strategy<Value = Forward> {
     let scale = prop_oneof![2 => Just(1), 1 => Just(1000), 2 => Just(8_000_000), 1 => Just(15_000_000)];
     let event = (0i64..400, -1i32..8, -1i32..8, 0usize..2, prop::bool::weighted(0.2));
     let few = prop::collection::vec(event.clone(), 0..80);
+    // Potentials may fall far within a block of ticks, a little in each.
+    let steady = prop::collection::vec(event.clone().prop_map(|it| (it.0 % 60, it.1, it.2, it.3, it.4)), 200..900);
     let burst = prop::collection::vec(event.prop_map(|it| (it.0 % 3, it.1, it.2, it.3, it.4)), 1000..6000);
     let shapes = (
         (1u32..7, 1u32..7),
@@ -62,7 +66,7 @@ fn forward() -> impl Strategy<Value = Forward> {
     let tick = prop_oneof![2 => 0i64..450, 1 => Just(30i64), 1 => Just(99i64)];
     let special = prop::collection::vec((tick, prop::bool::weighted(0.15), any::<bool>()), 0..4);
     let special = (special, prop::bool::weighted(0.8));
-    let events = prop_oneof![6 => few, 1 => burst];
+    let events = prop_oneof![4 => few, 2 => steady, 1 => burst];
     let parts = (prop::collection::vec(neurons, 4), scale, prop::collection::vec(-9i32..12, 20..60), shapes);
     (parts, events, special, 100i64..300).prop_map(|(parts, events, (special, all_take), t_max)| {
         let (neurons, scale, weights, (sides, maps, second, classes, (bias, shortcut))) = parts;
