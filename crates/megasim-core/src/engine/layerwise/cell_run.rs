@@ -1,5 +1,6 @@
-//! Runs a layer of cells over some steps: the events are put into a list for each cell, each list is processed with
-//! the potentials of its cell in registers, and the spikes are put in order.
+//! Runs a layer of cells over some steps. The events are put into a list for each cell, each list is processed with
+//! the potentials of its cell in registers, and the spikes are put in order; or in clocked mode, where all fits into
+//! the cache, the layer is run [step by step](Stepwise).
 
 use super::cell_events::CellEvents;
 use super::cells::{Beyond, Cells, Made};
@@ -51,50 +52,41 @@ impl CellRun {
     ) -> Work {
         population.carried.resize(layer.cells, false);
         self.by_touch.resize(self.by_touch.len().max(layer.touches.len()), 0);
-        let mut work = Work::default();
         let events = self.read.begin(layer, streams);
         self.steps.clear();
-        if CLOCKED && Stepwise::fits(layer) && events * layer.most_cells >= layer.cells {
-            work += self.stepwise(layer, &mut population, (nodes, streams, room), steps);
-        } else {
-            work += self.listed::<CLOCKED>(layer, &mut population, (nodes, streams, room), steps);
+        let is_stepwise = CLOCKED && Stepwise::fits(layer) && events * layer.most_cells >= layer.cells;
+        let (mut work, mut step) = (Work::default(), 0);
+        if is_stepwise && self.stepwise.take(layer, &population) {
+            let outputs = (nodes, &mut *streams, &mut *room);
+            (step, work) = self.stepwise(layer, &mut population, outputs, steps.len);
+            self.stepwise.give(layer, &mut population);
+        }
+        if step < steps.len && room.is_open() {
+            work += self.listed::<CLOCKED>(layer, &mut population, (nodes, streams, room), step..steps.len);
         }
         self.outside |= self.read.outside;
         work
     }
 
-    /// Clocked: step by step where that is possible, else by lists.
+    /// Clocked: step by step, up to a step in which a potential may leave 32 bits, whose events are read then. Returns
+    /// it.
     fn stepwise(
         &mut self,
         layer: &CellLayer,
         population: &mut Population<'_>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
-        steps: Steps,
-    ) -> Work {
+        steps: usize,
+    ) -> (usize, Work) {
         let mut work = Work::default();
-        let mut taken = false;
-        for step in 0..steps.len {
+        for step in 0..steps {
             self.read.read(layer, streams, step, usize::MAX);
-            taken = taken || self.stepwise.take(layer, population);
-            if taken && self.stepwise.has_room(layer, self.read.events.len()) {
-                work += self.stepwise.act(layer, population, &self.read.events, step, (nodes, streams, room));
-                self.read.events.clear();
-            } else {
-                // A potential may leave 32 bits in this step.
-                if std::mem::take(&mut taken) {
-                    self.stepwise.give(layer, population);
-                }
-                self.steps.push(self.read.events.len());
-                work += self.part::<true>(layer, population, step..step + 1, (nodes, streams, room));
+            if !room.is_open() || !self.stepwise.has_room(layer, self.read.events.len()) {
+                return (step, work);
             }
-            if !room.is_open() {
-                return work;
-            }
+            work += self.stepwise.act(layer, population, &self.read.events, step, (nodes, streams, room));
+            self.read.events.clear();
         }
-        if taken {
-            self.stepwise.give(layer, population);
-        }
-        work
+        (steps, work)
     }
 
     /// Runs steps by lists of what reaches each cell.
@@ -103,13 +95,13 @@ impl CellRun {
         layer: &CellLayer,
         population: &mut Population<'_>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
-        steps: Steps,
+        steps: Range<usize>,
     ) -> Work {
         let mut work = Work::default();
         // No more than there are keys.
         let most = PART.min(ENTRIES / layer.most_cells).max(1);
-        let mut first = 0;
-        for step in 0..steps.len {
+        let mut first = steps.start;
+        for step in steps.clone() {
             // In clocked mode a part has whole steps.
             while !self.read.read(layer, streams, step, if CLOCKED { usize::MAX } else { most }) {
                 self.steps.push(most);
@@ -126,8 +118,8 @@ impl CellRun {
                 first = step + 1;
             }
         }
-        if first < steps.len {
-            work += self.part::<CLOCKED>(layer, population, first..steps.len, (nodes, streams, room));
+        if first < steps.end {
+            work += self.part::<CLOCKED>(layer, population, first..steps.end, (nodes, streams, room));
         }
         work
     }
