@@ -27,7 +27,7 @@ const MOST_ENTRIES: usize = 1 << 26;
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CellRun {
-    read: CellEvents,
+    pub read: CellEvents,
     stepwise: Stepwise,
     /// By touch: its events in the part.
     by_touch: Vec<u32>,
@@ -37,8 +37,6 @@ pub(super) struct CellRun {
     notes: Notes,
     /// By step of the part: where its events end.
     steps: Vec<usize>,
-    /// An event had no line in the matrix of a dense layer, which is an error.
-    pub outside: bool,
 }
 
 impl CellRun {
@@ -64,7 +62,6 @@ impl CellRun {
         if step < steps.len && room.is_open() {
             work += self.listed::<CLOCKED>(layer, &mut population, (nodes, streams, room), step..steps.len);
         }
-        self.outside |= self.read.outside;
         work
     }
 
@@ -160,7 +157,7 @@ impl CellRun {
     /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many
     /// neurons the events reach.
     fn lay_out(&mut self, layer: &CellLayer) -> u64 {
-        let Self { read: CellEvents { events, .. }, by_touch, ends, entries, outside, .. } = self;
+        let Self { read: CellEvents { events, outside, .. }, by_touch, ends, entries, .. } = self;
         events.iter().for_each(|event| by_touch[event.touch as usize] += 1);
         ends.clear();
         // One place further on.

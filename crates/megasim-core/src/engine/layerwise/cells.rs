@@ -369,7 +369,7 @@ impl Cells<'_> {
 
     /// Lets signed neurons of a vector spike, some of them more than once.
     #[cold]
-    fn repeat(
+    pub fn repeat(
         &mut self,
         (first, key, vector): (usize, u32, u32),
         mut fired: u16,
@@ -387,8 +387,7 @@ impl Cells<'_> {
 }
 
 /// Notes each spike of one neuron.
-#[inline]
-pub(super) fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
+fn note_each(spikes: i64, (key, vector, bit): (u32, u32, u16), notes: &mut Vec<Note>) {
     let (up, down) = if spikes < 0 { (0, bit) } else { (bit, 0) };
     notes.extend(std::iter::repeat_n(Note::new(key, vector, up, down), spikes.unsigned_abs() as usize));
 }

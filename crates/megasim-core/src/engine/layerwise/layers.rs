@@ -215,20 +215,6 @@ impl CellLayer {
         if steps.any(|step| step != cell_step) || touches.len() >= NOWHERE as usize {
             return None;
         }
-        let is_inside = |input: &CellInput| {
-            let Some(table) = input.table else { return true };
-            let CellTable { places: Range { start, end }, .. } = tables[table];
-            touches[start..end].iter().all(|touch: &Touch| {
-                let (lines, columns) = (usize::from(touch.lines), usize::from(touch.columns));
-                let last_row =
-                    (input.first_row + touch.row) as usize + lines.saturating_sub(1) * touch.row_step as usize;
-                let last_cell = touch.cell as usize + lines.saturating_sub(1) * cell_step as usize;
-                lines == 0 || (last_row + columns <= weights.rows && last_cell + columns <= cells)
-            })
-        };
-        if !inputs.iter().all(is_inside) {
-            return None;
-        }
         let most_cells = touches.iter().map(|touch| touch.cells()).max();
         Some(Self {
             most_cells: most_cells.unwrap_or(1).max(1),

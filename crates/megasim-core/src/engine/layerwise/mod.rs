@@ -141,7 +141,7 @@ impl Layerwise {
         self.carried.resize(plan.populations.len(), Carried::default());
         let mut taken = vec![0; stimuli.len()];
         let mut first = 0;
-        self.cells.outside = false;
+        self.cells.read.outside = false;
         loop {
             let heads = stimuli.iter().zip(&taken).filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken));
             let waits = CLOCKED && self.carried.iter().any(|carried| carried.any);
@@ -169,7 +169,7 @@ impl Layerwise {
                     self.layer::<CLOCKED>(run, (id, layer), steps)
                 };
                 run.recorder.summary.add(work);
-                if self.cells.outside || !self.room.is_open() {
+                if self.cells.read.outside || !self.room.is_open() {
                     return None;
                 }
             }

@@ -29,11 +29,6 @@ impl Note {
         Self(u64::from(key) << (64 - KEY_BITS) | u64::from(vector) << 32 | u64::from(masks))
     }
 
-    /// With another number of its vector, and the key 0.
-    pub fn renumbered(self, vector: u32) -> Self {
-        Self::of_masks(0, vector, self.0 as u32)
-    }
-
     #[inline(always)]
     pub fn key(self) -> usize {
         (self.0 >> (64 - KEY_BITS)) as usize

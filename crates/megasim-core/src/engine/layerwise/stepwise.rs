@@ -4,7 +4,7 @@
 //! of which the spikes have to be sorted. In event mode, where a vector is tested after each event, it takes as much.
 
 use super::cell_events::Event;
-use super::cells::{Beyond, Made, note_each};
+use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
 use super::lanes::{self, LANES, Lanes, Mask, Task};
 use super::layers::CellLayer;
@@ -103,7 +103,9 @@ impl Stepwise {
     ) -> Work {
         let Population { neurons, rules, is_signed, kernel, beyond, .. } = population;
         let Self { v, counts, acting, bounds, spikes } = self;
-        let state = State { v, counts, acting, bounds, layer, rules, saturations: neurons.saturations };
+        let (saturations, lanes) = (&mut *neurons.saturations, layer.weights.stride);
+        let cells = Cells { v, counts, saturations, lanes, names: layer.names };
+        let state = State { cells, acting, bounds, layer, rules };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: spikes, steps: step as u32..step as u32 + 1, beyond };
         let operations = match is_signed {
@@ -115,11 +117,6 @@ impl Stepwise {
             }
         };
         if !self.spikes.is_empty() {
-            let vectors = layer.weights.stride / LANES;
-            if !vectors.is_power_of_two() {
-                let renumber = |note: &mut Note| *note = note.renumbered(number(note.vector() as usize, vectors));
-                self.spikes.iter_mut().for_each(renumber);
-            }
             if room.take(self.spikes.iter().map(|note| note.spikes()).sum()) {
                 leave(&self.spikes, layer.names, nodes, streams);
                 nodes.iter().for_each(|&node| streams[node].close(step));
@@ -142,15 +139,6 @@ fn is_simple(population: &Population<'_>, low: i32) -> bool {
         FireReset::To(rest) => rest >= floor,
     };
     floor < threshold && low >= floor && rests_inside
-}
-
-/// The number of a vector in notes: numbers of those of a cell are a power of two.
-#[inline(always)]
-fn number(vector: usize, vectors: usize) -> u32 {
-    match vectors.is_power_of_two() {
-        true => vector as u32,
-        false => (vector / vectors * vectors.next_power_of_two() + vector % vectors) as u32,
-    }
 }
 
 /// Copies cells of some lanes to cells of more.
@@ -176,32 +164,15 @@ fn unpad(to: &mut [i32], from: &[i32], (lanes, stride): (usize, usize)) {
 
 /// What the events of a step act on.
 struct State<'a> {
-    v: &'a mut [i32],
-    counts: &'a mut [i32],
+    /// In whole vectors.
+    cells: Cells<'a>,
     acting: &'a mut [u8],
     bounds: &'a mut (i32, i32),
     layer: &'a CellLayer,
     rules: &'a Rules,
-    /// By map.
-    saturations: &'a mut [u64],
 }
 
 impl State<'_> {
-    /// Tests some neurons of a vector one by one: they may spike several times.
-    #[cold]
-    fn exactly<K: Kind>(&mut self, vector: usize, mut lanes: u16, notes: &mut Vec<Note>) {
-        let vectors = self.layer.weights.stride / LANES;
-        while lanes != 0 {
-            let lane = lanes.trailing_zeros() as usize;
-            let n = vector * LANES + lane;
-            let neuron = (&mut self.v[n], &mut self.counts[n]);
-            let (sum, saturations) = (i64::from(*neuron.0), &mut self.saturations[vector % vectors * LANES + lane]);
-            let spikes = self.rules.take::<K>(neuron, sum, saturations);
-            note_each(spikes, (0, vector as u32, 1 << lane), notes);
-            lanes &= lanes - 1;
-        }
-    }
-
     /// Adds the weights of an event. Returns how many neurons it reaches.
     ///
     /// # Safety
@@ -214,7 +185,7 @@ impl State<'_> {
         let (n, columns) = (usize::from(touch.columns) * stride, usize::from(touch.columns));
         let (mut cell, mut row) = (touch.cell as usize, (event.row + touch.row) as usize);
         for _ in 0..touch.lines {
-            let v = &mut self.v[cell * stride..][..n];
+            let v = &mut self.cells.v[cell * stride..][..n];
             let weights = &weights[row * stride..][..n];
             for (v, weights) in v.chunks_exact_mut(LANES).zip(weights.chunks_exact(LANES)) {
                 // SAFETY: the caller's promise; both are a vector.
@@ -279,10 +250,10 @@ impl<K: Kind> Task for Step<'_, '_, K> {
         let Self { mut state, events, made, .. } = self;
         // SAFETY: the instructions are there.
         let operations = events.iter().map(|&event| unsafe { state.add::<L>(event) }).sum();
-        let vectors = state.layer.weights.stride / LANES;
-        let neurons = state.layer.cells * vectors * LANES;
-        assert!(neurons <= state.v.len() && (!K::SIGNED || neurons <= state.counts.len()));
-        let (v, counts) = (state.v.as_mut_ptr(), state.counts.as_mut_ptr());
+        let (stride, names) = (state.layer.weights.stride, state.layer.names);
+        let neurons = state.layer.cells * stride;
+        assert!(neurons <= state.cells.v.len() && (!K::SIGNED || neurons <= state.cells.counts.len()));
+        let (v, counts) = (state.cells.v.as_mut_ptr(), state.cells.counts.as_mut_ptr());
         let bounds = *state.bounds;
         // SAFETY: the instructions are there; so are the vectors of all cells, of which alone a byte is set; and room
         // for a note of each vector.
@@ -291,12 +262,13 @@ impl<K: Kind> Task for Step<'_, '_, K> {
             let (mut low, mut high) = (L::splat(bounds.0), L::splat(bounds.1));
             for first in (0..state.layer.cells).step_by(BLOCK) {
                 let mut acting = take_bits(&mut state.acting[first..first + BLOCK]);
-                let mut room = made.room(BLOCK * vectors);
+                let mut room = made.room(BLOCK * stride / LANES);
                 while acting != 0 {
                     let cell = first + acting.trailing_zeros() as usize;
                     acting &= acting - 1;
-                    for vector in cell * vectors..(cell + 1) * vectors {
-                        let (v, counts) = (v.add(vector * LANES), counts.wrapping_add(vector * LANES));
+                    for lane in (0..stride).step_by(LANES) {
+                        let (at, vector) = (cell * stride + lane, names.vector(cell, lane));
+                        let (v, counts) = (v.add(at), counts.wrapping_add(at));
                         let mut sum = L::load(v);
                         low = low.min(sum);
                         if !K::SIGNED {
@@ -308,8 +280,8 @@ impl<K: Kind> Task for Step<'_, '_, K> {
                             // Rare.
                             made.noted(room);
                             let fired = tested.masks as u16 | (tested.masks >> LANES) as u16;
-                            state.exactly::<K>(vector, fired, made.notes);
-                            room = made.room(BLOCK * vectors);
+                            state.cells.repeat((at, made.steps.start, vector), fired, state.rules, made.notes);
+                            room = made.room(BLOCK * stride / LANES);
                             continue;
                         }
                         tested.v.store_where(!0, v);
@@ -318,10 +290,10 @@ impl<K: Kind> Task for Step<'_, '_, K> {
                         } else if tested.again {
                             // It spikes in the next step, too.
                             let still = tested.v.above(L::Mask::of(!0), rule.below_threshold).bits();
-                            made.beyond.mark(made.steps.start, number(vector, vectors), still);
+                            made.beyond.mark(made.steps.start, vector, still);
                             state.acting[cell] = 1;
                         }
-                        room.write(Note::of_masks(0, vector as u32, tested.masks));
+                        room.write(Note::of_masks(made.steps.start, vector, tested.masks));
                         room = room.add(usize::from(tested.masks != 0));
                     }
                 }
