@@ -359,7 +359,7 @@ impl Cells<'_> {
         notes: &mut Vec<Note>,
     ) -> bool {
         let sum = i64::from(self.v[neuron]) + input;
-        let saturations = &mut self.saturations[self.names.map(neuron / self.lanes, lane)];
+        let saturations = &mut self.saturations[self.names.map(lane)];
         let mut none = 0;
         let count = if K::SIGNED { &mut self.counts[neuron] } else { &mut none };
         let spikes = rules.take::<K>((&mut self.v[neuron], count), sum, saturations);

@@ -1,10 +1,8 @@
 //! The neurons that a layer works on: those of a population, or of several that are run together.
 
 use super::cells::Beyond;
-use super::lanes::LANES;
 use super::rules::Rules;
 use super::single_run::Singles;
-use super::tile_layer::Grid;
 use crate::engine::kernels;
 use crate::engine::neurons::Neurons;
 
@@ -34,7 +32,7 @@ impl Gathered {
     /// Takes them position by position.
     pub fn take(&mut self, maps: &mut [&mut Neurons]) -> Singles<'_> {
         let n = maps.len();
-        self.resize(maps[0].potentials().len() * n, n, 0);
+        self.resize(maps[0].potentials().len() * n, n);
         let Self { v, counts, .. } = self;
         for (map, neurons) in maps.iter_mut().enumerate() {
             let from = neurons.singles();
@@ -55,38 +53,10 @@ impl Gathered {
         }
     }
 
-    /// Takes them tile by tile, map by map; lanes without a neuron are `idle`, where none spikes.
-    pub fn take_tiles(&mut self, grid: &Grid, idle: i32, maps: &mut [&mut Neurons]) -> Singles<'_> {
-        let lanes = grid.tiles() * LANES;
-        self.resize(maps.len() * lanes, maps.len(), idle);
-        let Self { v, counts, .. } = self;
-        for (map, neurons) in maps.iter_mut().enumerate() {
-            let (from, first) = (neurons.singles(), map * lanes);
-            grid.each_stretch(|position, lane, n| copy(from.v, position, v, first + lane, n));
-            if !from.counts.is_empty() {
-                grid.each_stretch(|position, lane, n| copy(from.counts, position, counts, first + lane, n));
-            }
-        }
-        self.singles()
-    }
-
-    /// Gives those of tiles back.
-    pub fn give_tiles(&self, grid: &Grid, maps: &mut [&mut Neurons]) {
-        let lanes = grid.tiles() * LANES;
-        for (map, neurons) in maps.iter_mut().enumerate() {
-            let (to, first) = (neurons.singles(), map * lanes);
-            grid.each_stretch(|position, lane, n| copy(&self.v, first + lane, to.v, position, n));
-            if !to.counts.is_empty() {
-                grid.each_stretch(|position, lane, n| copy(&self.counts, first + lane, to.counts, position, n));
-            }
-            to.saturations[0] += self.saturations[map];
-        }
-    }
-
-    fn resize(&mut self, neurons: usize, maps: usize, idle: i32) {
+    fn resize(&mut self, neurons: usize, maps: usize) {
         let Self { v, counts, saturations } = self;
         v.clear();
-        v.resize(neurons, idle);
+        v.resize(neurons, 0);
         counts.clear();
         counts.resize(neurons, 0);
         saturations.clear();
@@ -95,14 +65,5 @@ impl Gathered {
 
     fn singles(&mut self) -> Singles<'_> {
         Singles { v: &mut self.v, counts: &mut self.counts, saturations: &mut self.saturations }
-    }
-}
-
-/// Copies some integers, nearly always four, of which loops know nothing.
-#[inline(always)]
-fn copy(from: &[i32], at: usize, to: &mut [i32], into: usize, n: usize) {
-    match (&from[at..at + n], &mut to[into..into + n]) {
-        (&[a, b, c, d], [e, f, g, h]) => (*e, *f, *g, *h) = (a, b, c, d),
-        (some, others) => others.copy_from_slice(some),
     }
 }

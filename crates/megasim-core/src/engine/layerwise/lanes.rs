@@ -4,14 +4,18 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod four;
 mod loops;
 
+use super::places::NEGATIVE;
 use crate::engine::kernels::{Instructions, Variant};
 pub(super) use loops::Loops;
 #[cfg(target_arch = "x86_64")]
 use {
     avx2::{Avx2, REGISTER},
     avx512::Avx512,
+    four::Four,
 };
 
 /// Neurons of a vector.
@@ -54,6 +58,8 @@ pub(super) trait Mask: Copy {
 /// One vector of potentials, counts or weights, or its lower lanes where it has no others.
 pub(super) trait Lanes: Copy {
     type Mask: Mask;
+    /// Integers that are loaded and stored together; what there is of others is not used.
+    const WIDTH: usize = LANES;
     /// Vectors of a cell that are worked on together: 1 or 4.
     const VECTORS: usize;
     /// Whether a branch on the spikes of a single vector, which are not predicted, takes less than masks do.
@@ -119,6 +125,24 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The instructions are there.
     unsafe fn below(self, mask: Self::Mask, other: Self) -> Self::Mask;
+    /// Writes the places of the lanes that spike or take a spike back, if the first lane is at `first`. Returns how
+    /// many there are.
+    ///
+    /// # Safety
+    /// The instructions are there. As many integers as a vector has can be written.
+    #[inline(always)]
+    unsafe fn write_spikes(up: Self::Mask, down: Self::Mask, first: u32, to: *mut u32) -> usize {
+        // SAFETY: the caller's promise.
+        let masks = unsafe { up.bits_with(down) };
+        let mut spikes = 0;
+        for lane in 0..Self::WIDTH {
+            let mark = if masks >> (LANES + lane) & 1 == 1 { NEGATIVE } else { 0 };
+            // SAFETY: there are no more spikes than lanes.
+            unsafe { to.add(spikes).write((first + lane as u32) | mark) };
+            spikes += ((masks | masks >> LANES) >> lane & 1) as usize;
+        }
+        spikes
+    }
 }
 
 /// What is done with vectors, on whatever instructions there are.
@@ -151,6 +175,21 @@ pub(super) fn run<T: Task>(task: T, variant: Variant, lanes: usize) -> T::Output
     }
 }
 
+/// Whether vectors of four integers are faster than one integer after the other.
+pub(super) fn has_four(variant: Variant) -> bool {
+    variant.instructions() != Instructions::Base
+}
+
+/// Runs a task on vectors of four integers.
+pub(super) fn run_four<T: Task>(task: T, variant: Variant) -> T::Output {
+    match variant.instructions() {
+        // SAFETY: AVX2 was detected, as it is before AVX-512.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 | Instructions::Avx2 => unsafe { run_avx2_four(task) },
+        Instructions::Base => task.run_loops(),
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,popcnt")]
 fn run_avx512<T: Task>(task: T) -> T::Output {
@@ -163,4 +202,11 @@ fn run_avx512<T: Task>(task: T) -> T::Output {
 fn run_avx2<T: Task, const N: usize>(task: T) -> T::Output {
     // SAFETY: the instructions are there.
     unsafe { task.run::<Avx2<N>>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn run_avx2_four<T: Task>(task: T) -> T::Output {
+    // SAFETY: the instructions are there.
+    unsafe { task.run::<Four>() }
 }

@@ -3,7 +3,6 @@
 use super::lanes::LANES;
 use super::notes::{Names, VECTOR_BITS};
 use super::places::NOWHERE;
-use super::tile_layer::TileLayer;
 use super::weight_rows::WeightRows;
 use crate::engine::aligned::Aligned;
 use crate::engine::synapses::Tap;
@@ -25,7 +24,7 @@ impl Layer {
     pub fn populations(&self) -> usize {
         match self.kind {
             LayerKind::Together => 0,
-            LayerKind::Merged(_) | LayerKind::Tiles(_) => self.nodes.len(),
+            LayerKind::Merged(_) => self.nodes.len(),
             LayerKind::Flatten(_) | LayerKind::Cells(_) | LayerKind::Single(_) => 1,
         }
     }
@@ -41,8 +40,6 @@ pub(super) enum LayerKind {
     Single(SingleLayer),
     /// Events reach cells of this population and the next ones, which are a map each.
     Merged(MergedLayer),
-    /// Events reach tiles of this population and the next ones, which are a map each.
-    Tiles(TileLayer),
     /// The population is run together with one before it.
     Together,
 }
@@ -126,6 +123,10 @@ pub(super) struct SingleLayer {
     pub inputs: Vec<SingleInput>,
     pub maps: usize,
     pub neurons: usize,
+    /// The most neurons that an event reaches.
+    pub most: usize,
+    /// No weight is larger, nor its negative.
+    pub largest: i64,
     /// As it is run where some sources have no spikes.
     pub pooling: Option<PoolingLayer>,
 }
@@ -142,8 +143,17 @@ pub(super) enum SingleReach {
     Nothing,
     /// By place.
     Taps(Vec<Tap>),
-    /// By place: lines of neurons next to each other, and their weights.
-    Lines { touches: Touches, weights: Arc<Aligned>, neuron_step: usize },
+    Lines(Lines),
+}
+
+/// Lines of neurons next to each other.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// By place.
+    pub touches: Touches,
+    pub weights: Arc<Aligned>,
+    /// From one line that an event reaches to the next one.
+    pub neuron_step: usize,
 }
 
 pub(super) type Touches = Arc<[Touch]>;

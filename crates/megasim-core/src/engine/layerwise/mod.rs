@@ -8,6 +8,7 @@
 //! Both give what the other loops give, to the byte. Settle events are taken, in a block of one step that is cut where
 //! they come; resets and controls are left to the other loops, which go on at the tick of the first one.
 
+mod bounds;
 mod cell_events;
 mod cell_run;
 mod cells;
@@ -23,14 +24,12 @@ pub(super) mod plan;
 mod pooling;
 mod pooling_layer;
 mod room;
+mod row_run;
 mod rules;
 mod settle;
 mod single_run;
 mod stepwise;
 mod streams;
-mod tile_layer;
-mod tile_run;
-mod tiles;
 mod weight_rows;
 
 pub(super) use rules::Rules;
@@ -57,7 +56,6 @@ use rules::{Plain, Signed};
 use settle::{between, settle, settle_events};
 use single_run::SingleRun;
 use streams::{Steps, Stream, first_special, has_spikes};
-use tile_run::TileRun;
 
 /// Steps of a block.
 const BLOCK: usize = 100;
@@ -76,7 +74,6 @@ pub(super) struct Layerwise {
     cells: CellRun,
     single: SingleRun,
     pooling: PoolingRun,
-    tiles: TileRun,
     gathered: Gathered,
     /// Events that a block may still have; one with more is left to the other loops, which know how to refuse it.
     room: Room,
@@ -193,8 +190,7 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, silent, carried: by_population, after, cells, single, pooling, tiles, gathered, room } =
-            self;
+        let Self { streams, silent, carried: by_population, after, cells, single, pooling, gathered, room } = self;
         let carried = &mut by_population[id];
         let nodes = &layer.nodes[..];
         after.clear();
@@ -218,16 +214,23 @@ impl Layerwise {
             }
             (LayerKind::Single(layer), PopulationKind::Neurons(plan), Cells::Neurons(neurons)) => {
                 let rules = neurons.rules(plan, 0);
-                let neurons = (&mut neurons.singles(), &rules);
+                let neurons = &mut neurons.singles();
                 let (waiting, outputs) = ((&mut carried.neurons, &mut after[..]), (nodes, &mut streams[..], room));
                 let is_signed = plan.neurons.signed().is_some();
                 match layer.pooling.as_ref().filter(|pooling| pooling.is_alone(silent)) {
                     Some(layer) if is_signed => {
-                        pooling.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps)
+                        pooling.run::<Signed<CLOCKED, true>>(layer, (neurons, &rules), waiting, outputs, steps)
                     }
-                    Some(layer) => pooling.run::<Plain<CLOCKED, false>>(layer, neurons, waiting, outputs, steps),
-                    None if is_signed => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
-                    None => single.run::<Plain<CLOCKED, false>>(layer, neurons, waiting, outputs, steps),
+                    Some(layer) => {
+                        pooling.run::<Plain<CLOCKED, false>>(layer, (neurons, &rules), waiting, outputs, steps)
+                    }
+                    None => {
+                        let neurons = (neurons, &rules, run.plan.kernel);
+                        match is_signed {
+                            true => single.run::<Signed<CLOCKED, true>>(layer, neurons, waiting, outputs, steps),
+                            false => single.run::<Plain<CLOCKED, false>>(layer, neurons, waiting, outputs, steps),
+                        }
+                    }
                 }
             }
             (LayerKind::Merged(layer), PopulationKind::Neurons(plan), _) => {
@@ -247,23 +250,6 @@ impl Layerwise {
                 gathered.give(&mut maps);
                 work
             }
-            (LayerKind::Tiles(layer), PopulationKind::Neurons(plan), _) => {
-                let (plans, mut maps) = maps((run.plan, run.populations), id, nodes.len());
-                // A potential at which no neuron spikes, with or without hysteresis.
-                let idle = if plan.neurons.signed().is_some() { 0 } else { plan.neurons.rest() };
-                let population = Population {
-                    rules: maps[0].rules(plan, layer.weights.segment_reach),
-                    neurons: gathered.take_tiles(&layer.grid, idle, &mut maps),
-                    is_signed: plan.neurons.signed().is_some(),
-                    repeats: plans.iter().any(|plan| plan.repeats()),
-                    kernel: run.plan.kernel,
-                    carried: &mut carried.cells,
-                    beyond: Beyond { lanes: after, vectors: 1 },
-                };
-                let work = tiles.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps);
-                gathered.give_tiles(&layer.grid, &mut maps);
-                work
-            }
             // It was run together with another one. A plan and its state are of the same kind.
             _ => return Work::default(),
         };
@@ -278,8 +264,6 @@ impl Layerwise {
                     |step: usize, map: usize| after[step * cells.vectors() + map / LANES] >> (map % LANES) & 1 == 1;
                 acts((common, own), streams, carried, is_beyond, steps) * cells.cells
             }
-            // Signed neurons in tiles are never beyond the threshold, and were counted with their input.
-            (LayerKind::Tiles(_), PopulationKind::Neurons(plan)) if plan.neurons.signed().is_some() => return work,
             (_, PopulationKind::Neurons(plan)) => {
                 let carried = &mut by_population[id..][..1];
                 let is_beyond = |step: usize, _| after[step] != 0;

@@ -66,8 +66,6 @@ pub(super) enum Names {
     Positions { shift: u32 },
     /// All neurons of a row: there is one cell.
     Row,
-    /// A tile of a map, which has `per_map` of them.
-    Tiles { per_map: usize },
 }
 
 impl Names {
@@ -77,16 +75,14 @@ impl Names {
         match self {
             Self::Positions { shift } => ((cell << shift) + lane / LANES) as u32,
             Self::Row => (lane / LANES) as u32,
-            Self::Tiles { .. } => cell as u32,
         }
     }
 
-    /// The map of a lane of a cell.
-    pub fn map(self, cell: usize, lane: usize) -> usize {
+    /// The map of a lane.
+    pub fn map(self, lane: usize) -> usize {
         match self {
             Self::Positions { .. } => lane,
             Self::Row => 0,
-            Self::Tiles { per_map } => cell / per_map,
         }
     }
 }

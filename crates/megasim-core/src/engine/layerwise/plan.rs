@@ -2,11 +2,10 @@
 
 use super::compiler::{Compiler, MOST_WEIGHTS, Origin};
 use super::layers::{
-    CellLayer, CellReach, CellRead, Layer, LayerKind, SingleInput, SingleLayer, SingleReach, Touch, Touches,
+    CellLayer, CellReach, CellRead, Layer, LayerKind, Lines, SingleInput, SingleLayer, SingleReach, Touch, Touches,
 };
 use super::places::{NOWHERE, SourcePlaces};
 use super::pooling_layer::pooling_layer;
-use super::tiles::TileReaches;
 use super::weight_rows::SEGMENT_REACH;
 use crate::engine::population::{NeuronPopulation, PlanNode, Population, PopulationKind};
 use crate::engine::routing;
@@ -56,7 +55,7 @@ impl LayerwisePlan {
         let mut sources: Vec<_> = sources.iter().map(places).collect::<Option<_>>()?;
         let tables = alike(&origins, populations, &sources);
         let compiler = Compiler { populations, sources: &sources, origins: &origins, tables: &tables };
-        let (mut tables, mut reaches) = (TouchTables::new(), TileReaches::new());
+        let mut tables = TouchTables::new();
         let mut copied = 0;
         let mut layers = Vec::new();
         while layers.len() < populations.len() {
@@ -65,10 +64,6 @@ impl LayerwisePlan {
                 copied += merged.cells.weights.len();
                 let maps = merged.cells.lanes;
                 layers.extend(compiler.together(first, maps, LayerKind::Merged(merged)));
-            } else if let Some(tiles) = compiler.tiles(first, &mut reaches) {
-                copied += tiles.weights.len();
-                let maps = tiles.maps.len();
-                layers.extend(compiler.together(first, maps, LayerKind::Tiles(tiles)));
             } else {
                 let layer = compiler.layer(&populations[first], &mut tables)?;
                 if let LayerKind::Cells(cells) = &layer.kind {
@@ -303,18 +298,27 @@ impl Compiler<'_> {
             let Some(spans) = &kernel.spans else {
                 return kernel.shape.is_empty().then_some(SingleReach::Nothing);
             };
-            Some(SingleReach::Lines {
-                touches: self.touches(node, spans, 1, tables)?,
-                weights: kernel.weights.clone(),
-                neuron_step: spans.neuron_step,
-            })
+            let touches = self.touches(node, spans, 1, tables)?;
+            let (weights, neuron_step) = (kernel.weights.clone(), spans.neuron_step);
+            Some(SingleReach::Lines(Lines { touches, weights, neuron_step }))
         };
         let inputs = inputs.iter().map(|&(node, port)| Some(SingleInput { node, reach: reach_of(node, port)? }));
         let inputs: Vec<SingleInput> = inputs.collect::<Option<_>>()?;
         let (maps, neurons) = (neurons.maps, neurons.array.len() * neurons.maps);
         let is_source = |node: usize| matches!(self.origins[node], Origin::Source(_));
         let pooling = pooling_layer(&inputs, maps, is_source);
-        Some(SingleLayer { inputs, maps, neurons, pooling })
+        let most = |input: &SingleInput| match &input.reach {
+            SingleReach::Lines(lines) => lines.touches.iter().map(|touch| touch.cells()).max().unwrap_or(0),
+            SingleReach::Nothing | SingleReach::Taps(_) => 1,
+        };
+        Some(SingleLayer {
+            most: inputs.iter().map(most).max().unwrap_or(0),
+            largest: ports.iter().map(Port::largest).max().unwrap_or(0),
+            inputs,
+            maps,
+            neurons,
+            pooling,
+        })
     }
 
     fn cells(

@@ -1,5 +1,6 @@
 //! When neurons spike: one by one, and as vectors.
 
+use super::bounds::Bounds;
 use super::lanes::{Lanes, Mask};
 use crate::engine::kernels::{FireReset, spike};
 use crate::network;
@@ -17,6 +18,29 @@ pub(in crate::engine) struct Rules {
 }
 
 impl Rules {
+    /// Whether a [test](Vectors::test) of the neurons with input is all that is needed. `low`: the least potential now.
+    pub(super) fn is_simple(&self, is_signed: bool, low: i32) -> bool {
+        if is_signed {
+            // A neuron that may not spike any more would be tested for it.
+            return self.signed.max_count == i32::MAX;
+        }
+        let rests_inside = match self.reset {
+            FireReset::Subtract => true,
+            FireReset::To(rest) => rest >= self.floor,
+        };
+        self.floor < self.threshold && low >= self.floor && rests_inside
+    }
+
+    /// Bounds that hold as long as [those of potentials before a test](super::bounds::VectorBounds) are included.
+    pub(super) fn bounds(&self, is_signed: bool, (low, high): (i32, i32)) -> Bounds {
+        // After a test: those of plain neurons, from which only less comes, those of signed ones below the threshold.
+        match self.reset {
+            _ if is_signed => Bounds { low: low.min(0), high: high.max(self.threshold) },
+            FireReset::To(rest) => Bounds { low: low.min(rest), high: high.max(rest) },
+            FireReset::Subtract => Bounds { low: low.min(0), high },
+        }
+    }
+
     /// One neuron takes a sum that may leave 32 bits or come to the floor, and is tested. Returns how many spikes it
     /// makes, or takes back.
     pub(super) fn take<K: Kind>(&self, (v, count): (&mut i32, &mut i32), sum: i64, saturations: &mut u64) -> i64 {
@@ -82,10 +106,24 @@ pub(super) struct Vector<L> {
     pub floors: L,
 }
 
+/// What a test does to a vector.
+pub(super) struct Tested<L: Lanes> {
+    pub v: L,
+    pub counts: L,
+    /// Those that spike.
+    pub up: L::Mask,
+    /// Those that take a spike back.
+    pub down: L::Mask,
+    /// Some of these would spike once more.
+    pub again: bool,
+}
+
 /// The rules, in vectors.
 pub(super) struct Vectors<L> {
     threshold: L,
     pub below_threshold: L,
+    /// Potentials of plain neurons are not less.
+    least_plain: L,
     /// A spike is taken back below it.
     pub floor: L,
     pub min_count: L,
@@ -105,6 +143,7 @@ impl<L: Lanes> Vectors<L> {
         unsafe {
             Self {
                 threshold: L::splat(rules.threshold),
+                least_plain: L::splat(rules.floor),
                 // Thresholds are positive.
                 below_threshold: L::splat(rules.threshold.wrapping_sub(1)),
                 floor: L::splat(-rules.signed.hysteresis),
@@ -192,6 +231,32 @@ impl<L: Lanes> Vectors<L> {
                 None => v.sub_where(fired, self.threshold),
                 Some(rest) => v.set_where(fired, rest),
             }
+        }
+    }
+
+    /// Tests neurons that [are simple](Rules::is_simple): no branch could predict which of them spike, so that all
+    /// changes under masks. Of plain neurons only those of some lanes are tested.
+    ///
+    /// # Safety
+    /// The instructions are there; the counts of signed neurons can be read.
+    #[inline(always)]
+    pub unsafe fn test<K: Kind>(&self, v: L, counts: *const i32, lanes: L::Mask) -> Tested<L> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let all = L::Mask::of(!0);
+            if !K::SIGNED {
+                let v = v.max(self.least_plain);
+                let up = v.above(lanes, self.below_threshold);
+                let after = self.after_plain(v, up);
+                let again = after.above(up, self.below_threshold).any();
+                return Tested { v: after, counts: v, up, down: L::Mask::of(0), again };
+            }
+            let up = v.above(all, self.below_threshold);
+            let counts = L::load(counts);
+            let down = v.below(counts.above(all, self.min_count), self.floor);
+            let after = self.after::<K>(v, up, down);
+            let again = self.again(after, up, down);
+            Tested { v: after, counts: counts.change_by_one(down, up), up, down, again }
         }
     }
 

@@ -1,10 +1,12 @@
 //! Runs a layer whose events reach few neurons each, such as pooling and depthwise convolutions, over some steps.
 
-use super::layers::{SingleInput, SingleLayer, SingleReach};
+use super::layers::{Lines, SingleInput, SingleLayer, SingleReach};
 use super::places::{NEGATIVE, NOWHERE};
 use super::room::Room;
+use super::row_run::{Map, RowRun};
 use super::rules::{Kind, Rules};
 use super::streams::{Steps, Stream};
+use crate::engine::kernels::Variant;
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;
 
@@ -15,6 +17,7 @@ pub(super) struct SingleRun {
     sums: Vec<i64>,
     /// Neurons that spiked in a step, with [`NEGATIVE`].
     spikes: Vec<u32>,
+    rows: RowRun,
 }
 
 /// The neurons of a layer.
@@ -72,19 +75,25 @@ impl Fixed {
     }
 }
 
+/// The places of the spikes of a neuron.
+#[inline(always)]
+pub(super) fn places_of(n: usize, spikes: i64) -> impl Iterator<Item = u32> {
+    std::iter::repeat_n(n as u32 | if spikes < 0 { NEGATIVE } else { 0 }, spikes.unsigned_abs() as usize)
+}
+
 /// Neurons that take input, and their spikes.
-struct Takers<'t> {
-    fixed: Fixed,
-    v: &'t mut [i32],
-    counts: &'t mut [i32],
-    saturations: &'t mut [u64],
-    spikes: &'t mut Vec<u32>,
+pub(super) struct Takers<'t> {
+    pub fixed: Fixed,
+    pub v: &'t mut [i32],
+    pub counts: &'t mut [i32],
+    pub saturations: &'t mut [u64],
+    pub spikes: &'t mut Vec<u32>,
 }
 
 impl Takers<'_> {
     /// Successive neurons take an input each; says whether the last one is at or beyond the threshold.
     #[inline(always)]
-    fn take<K: Kind>(&mut self, first: usize, inputs: impl ExactSizeIterator<Item = i64>) -> bool {
+    pub fn take<K: Kind>(&mut self, first: usize, inputs: impl ExactSizeIterator<Item = i64>) -> bool {
         let len = inputs.len();
         let v = &mut self.v[first..first + len];
         let counts = if K::SIGNED { &mut self.counts[first..first + len] } else { &mut [][..] };
@@ -107,8 +116,7 @@ impl Takers<'_> {
                     let saturations = &mut self.saturations[n % self.fixed.maps];
                     let neuron = (&mut *neuron.0, &mut *neuron.1);
                     let spikes = self.fixed.rules.take::<K>(neuron, sum, saturations);
-                    let spike = n as u32 | if spikes < 0 { NEGATIVE } else { 0 };
-                    self.spikes.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
+                    self.spikes.extend(places_of(n, spikes));
                     self.spikes.reserve(len);
                 }
             }
@@ -135,7 +143,7 @@ trait Reached {
                     }
                 }
             }
-            SingleReach::Lines { touches, weights, neuron_step } => {
+            SingleReach::Lines(Lines { touches, weights, neuron_step, .. }) => {
                 for &place in places {
                     let Some(touch) = touches.get((place & !NEGATIVE) as usize) else { continue };
                     let (mut n, mut w) = (touch.cell as usize, touch.row as usize);
@@ -197,25 +205,30 @@ pub(super) fn signed(weight: i32, place: u32) -> i64 {
 
 impl SingleRun {
     /// Runs a layer; its spikes go to the streams of its nodes. Clocked: `waiting` has a bit for each neuron beyond the
-    /// threshold, `beyond` is not 0 for the steps after which there
-    /// is one.
+    /// threshold, `beyond` is not 0 for the steps after which there is one.
     pub fn run<K: Kind>(
         &mut self,
         layer: &SingleLayer,
-        (neurons, rules): (&mut Singles<'_>, &Rules),
+        (neurons, rules, kernel): (&mut Singles<'_>, &Rules, Variant),
         (waiting, beyond): (&mut Vec<u64>, &mut [u16]),
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
         steps: Steps,
     ) -> Work {
-        let Self { sums, spikes } = self;
+        let Self { sums, spikes, rows } = self;
         let fixed = Fixed::new::<K>(rules, layer.maps);
         if K::CLOCKED {
             sums.resize(sums.len().max(layer.neurons), 0);
             waiting.resize(layer.neurons.div_ceil(64), 0);
         }
-        let mut operations = 0;
+        let (first, mut operations) = match nodes {
+            &[node] => {
+                let map = Map { layer, fixed, kernel, node };
+                rows.run::<K>(&map, neurons, (waiting, beyond), (streams, room), steps.len)
+            }
+            _ => (0, 0),
+        };
         let Singles { v, counts, saturations } = neurons;
-        for (step, beyond) in (0..steps.len).zip(beyond) {
+        for (step, beyond) in (0..steps.len).zip(beyond).skip(first) {
             let inputs = layer.inputs.iter().map(|input| {
                 let stream = &streams[input.node];
                 (input, &stream.places[stream.range(step)])

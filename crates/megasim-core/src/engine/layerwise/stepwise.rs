@@ -3,6 +3,7 @@
 //! are in the cache this takes less than [lists of events](super::cell_run) for each cell, which have to be made, and
 //! of which the spikes have to be sorted. In event mode, where a vector is tested after each event, it takes as much.
 
+use super::bounds::{Bounds, VectorBounds};
 use super::cell_events::Event;
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
@@ -14,7 +15,6 @@ use super::rules::{Kind, Plain, Rules, Signed, Vectors};
 use super::streams::Stream;
 use crate::engine::aligned::Aligned;
 use crate::engine::extremes::extremes;
-use crate::engine::kernels::FireReset;
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;
 
@@ -34,8 +34,7 @@ pub(super) struct Stepwise {
     acting: Vec<u8>,
     /// Those of a step.
     spikes: Vec<Note>,
-    /// No potential is less, or more.
-    bounds: (i32, i32),
+    bounds: Bounds,
 }
 
 impl Stepwise {
@@ -50,22 +49,17 @@ impl Stepwise {
         let (lanes, stride) = (layer.lanes, layer.weights.stride);
         let n = layer.cells * stride;
         let (low, high) = extremes(v);
-        if !is_simple(population, low) {
+        let Rules { threshold, signed, .. } = population.rules;
+        if !population.rules.is_simple(population.is_signed, low) {
             return false;
         }
-        let Rules { threshold, reset, signed, .. } = population.rules;
         self.v.grow(n);
         pad(&mut self.v, v, (lanes, stride), 0);
         if population.is_signed {
             self.counts.grow(n);
             pad(&mut self.counts, counts, (lanes, stride), signed.min_count);
         }
-        // After a test: those of plain neurons, from which only less comes, those of signed ones below the threshold.
-        self.bounds = match reset {
-            _ if population.is_signed => (low.min(0), high.max(threshold)),
-            FireReset::To(rest) => (low.min(rest), high.max(rest)),
-            FireReset::Subtract => (low.min(0), high),
-        };
+        self.bounds = population.rules.bounds(population.is_signed, (low, high));
         self.acting.clear();
         self.acting.resize(layer.cells.next_multiple_of(BLOCK), 0);
         if !population.is_signed && high >= threshold {
@@ -87,9 +81,7 @@ impl Stepwise {
 
     /// Whether no potential leaves 32 bits by this many events in one step.
     pub fn has_room(&self, layer: &CellLayer, events: usize) -> bool {
-        let reach = (events as i64).saturating_mul(layer.weights.largest);
-        i64::from(self.bounds.1).saturating_add(reach) <= i32::MAX.into()
-            && i64::from(self.bounds.0).saturating_sub(reach) >= i32::MIN.into()
+        self.bounds.have_room((events as i64).saturating_mul(layer.weights.largest))
     }
 
     /// Runs the events of a step; the spikes go to the streams of the nodes.
@@ -127,20 +119,6 @@ impl Stepwise {
     }
 }
 
-/// Whether a test of the cells with input is all that is needed. `low`: the least potential now.
-fn is_simple(population: &Population<'_>, low: i32) -> bool {
-    let Rules { threshold, floor, reset, signed, .. } = population.rules;
-    if population.is_signed {
-        // A neuron that may not spike any more would be tested for it.
-        return signed.max_count == i32::MAX;
-    }
-    let rests_inside = match reset {
-        FireReset::Subtract => true,
-        FireReset::To(rest) => rest >= floor,
-    };
-    floor < threshold && low >= floor && rests_inside
-}
-
 /// Copies cells of some lanes to cells of more.
 fn pad(to: &mut [i32], from: &[i32], (lanes, stride): (usize, usize), other: i32) {
     if lanes == stride {
@@ -167,7 +145,7 @@ struct State<'a> {
     /// In whole vectors.
     cells: Cells<'a>,
     acting: &'a mut [u8],
-    bounds: &'a mut (i32, i32),
+    bounds: &'a mut Bounds,
     layer: &'a CellLayer,
     rules: &'a Rules,
 }
@@ -203,38 +181,6 @@ impl State<'_> {
     }
 }
 
-/// What a test does to a vector.
-struct Tested<L> {
-    v: L,
-    counts: L,
-    /// Those that spike, and above them those that take a spike back.
-    masks: u32,
-    /// Some of these would spike once more.
-    again: bool,
-}
-
-/// Tests a vector: no branch could predict which neurons spike, so that all changes under masks.
-///
-/// # Safety
-/// The instructions are there; the counts of signed neurons can be read.
-#[inline(always)]
-unsafe fn test<L: Lanes, K: Kind>(v: L, counts: *const i32, rule: &Vectors<L>) -> Tested<L> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let up = v.above(L::Mask::of(!0), rule.below_threshold);
-        if !K::SIGNED {
-            let after = rule.after_plain(v, up);
-            let again = after.above(up, rule.below_threshold).any();
-            return Tested { v: after, counts: v, masks: up.bits().into(), again };
-        }
-        let counts = L::load(counts);
-        let down = v.below(counts.above(L::Mask::of(!0), rule.min_count), rule.floor);
-        let after = rule.after::<K>(v, up, down);
-        let again = rule.again(after, up, down);
-        Tested { v: after, counts: counts.change_by_one(down, up), masks: up.bits_with(down), again }
-    }
-}
-
 /// The events of a step, then the test of the cells that have input, or a neuron beyond the threshold.
 struct Step<'a, 'm, K> {
     state: State<'a>,
@@ -254,12 +200,11 @@ impl<K: Kind> Task for Step<'_, '_, K> {
         let neurons = state.layer.cells * stride;
         assert!(neurons <= state.cells.v.len() && (!K::SIGNED || neurons <= state.cells.counts.len()));
         let (v, counts) = (state.cells.v.as_mut_ptr(), state.cells.counts.as_mut_ptr());
-        let bounds = *state.bounds;
         // SAFETY: the instructions are there; so are the vectors of all cells, of which alone a byte is set; and room
         // for a note of each vector.
         unsafe {
-            let (rule, floor) = (Vectors::<L>::new(state.rules), L::splat(state.rules.floor));
-            let (mut low, mut high) = (L::splat(bounds.0), L::splat(bounds.1));
+            let rule = Vectors::<L>::new(state.rules);
+            let mut bounds = VectorBounds::<L>::new(*state.bounds);
             for first in (0..state.layer.cells).step_by(BLOCK) {
                 let mut acting = take_bits(&mut state.acting[first..first + BLOCK]);
                 let mut room = made.room(BLOCK * stride / LANES);
@@ -269,17 +214,14 @@ impl<K: Kind> Task for Step<'_, '_, K> {
                     for lane in (0..stride).step_by(LANES) {
                         let (at, vector) = (cell * stride + lane, names.vector(cell, lane));
                         let (v, counts) = (v.add(at), counts.wrapping_add(at));
-                        let mut sum = L::load(v);
-                        low = low.min(sum);
-                        if !K::SIGNED {
-                            high = high.max(sum);
-                            sum = sum.max(floor);
-                        }
-                        let tested = test::<L, K>(sum, counts, &rule);
+                        let sum = L::load(v);
+                        bounds.include::<K>(sum);
+                        let tested = rule.test::<K>(sum, counts, L::Mask::of(!0));
+                        let masks = tested.up.bits_with(tested.down);
                         if tested.again && K::SIGNED {
                             // Rare.
                             made.noted(room);
-                            let fired = tested.masks as u16 | (tested.masks >> LANES) as u16;
+                            let fired = masks as u16 | (masks >> LANES) as u16;
                             state.cells.repeat((at, made.steps.start, vector), fired, state.rules, made.notes);
                             room = made.room(BLOCK * stride / LANES);
                             continue;
@@ -293,17 +235,13 @@ impl<K: Kind> Task for Step<'_, '_, K> {
                             made.beyond.mark(made.steps.start, vector, still);
                             state.acting[cell] = 1;
                         }
-                        room.write(Note::of_masks(made.steps.start, vector, tested.masks));
-                        room = room.add(usize::from(tested.masks != 0));
+                        room.write(Note::of_masks(made.steps.start, vector, masks));
+                        room = room.add(usize::from(masks != 0));
                     }
                 }
                 made.noted(room);
             }
-            let (mut lows, mut highs) = ([bounds.0; LANES], [bounds.1; LANES]);
-            low.store_where(!0, lows.as_mut_ptr());
-            high.store_where(!0, highs.as_mut_ptr());
-            let all = lows.into_iter().zip(highs);
-            *state.bounds = all.fold(bounds, |all, (low, high)| (all.0.min(low), all.1.max(high)));
+            *state.bounds = bounds.all();
         }
         operations
     }

@@ -89,6 +89,7 @@ impl<const N: usize> Mask for Avx2<N> {
 
 impl<const N: usize> Lanes for Avx2<N> {
     type Mask = Self;
+    const WIDTH: usize = N * REGISTER;
     const VECTORS: usize = 1;
     const BRANCHES: bool = false;
     #[inline(always)]
