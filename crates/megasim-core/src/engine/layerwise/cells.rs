@@ -88,6 +88,12 @@ impl Made<'_> {
 /// Clocked: events of a step from which on a branch on the last one of a step takes less than masks do.
 const GROUP: usize = 3;
 
+/// Weights, in integers, of which most are not in the second level of common caches.
+const MANY_WEIGHTS: usize = 1 << 17;
+
+/// Entries whose weights are fetched while those before them are added.
+const AHEAD: usize = 32;
+
 /// Entries of one list, and the key after them.
 struct Segment<'l> {
     entries: &'l [u32],
@@ -177,8 +183,16 @@ impl Cells<'_> {
                 }
                 self.store::<L, K, V>((first, n), &vectors, neurons);
             }
+            let is_far = rows.weights.len() > MANY_WEIGHTS;
+            let most = if is_far { rows.segment.min(AHEAD) } else { rows.segment };
             while !list.is_empty() {
-                let segment = take_segment::<K>(&mut list, rows.segment, made.steps.end);
+                let segment = take_segment::<K>(&mut list, most, made.steps.end);
+                if is_far {
+                    let row = |&entry: &u32| (entry >> KEY_BITS) as usize * rows.stride + lane;
+                    list.iter()
+                        .take(AHEAD)
+                        .for_each(|entry| L::prefetch(rows.weights.as_ptr().wrapping_add(row(entry))));
+                }
                 // Loaded for each segment: what is in registers across the rare call, compilers keep in memory.
                 let mut neurons = self.load::<L, K, V>((first, n), &vectors);
                 let outside = (0..V).any(|c| vectors.outside(neurons[c].v, lanes(c)));

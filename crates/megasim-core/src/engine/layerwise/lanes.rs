@@ -125,6 +125,9 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// The instructions are there.
     unsafe fn below(self, mask: Self::Mask, other: Self) -> Self::Mask;
+    /// Fetches what is at an address into the cache, where there is an instruction for it; nothing is read.
+    #[inline(always)]
+    fn prefetch(_from: *const i32) {}
     /// Writes the places of the lanes that spike or take a spike back, if the first lane is at `first`. Returns how
     /// many there are.
     ///
@@ -209,4 +212,47 @@ fn run_avx2<T: Task, const N: usize>(task: T) -> T::Output {
 fn run_avx2_four<T: Task>(task: T) -> T::Output {
     // SAFETY: the instructions are there.
     unsafe { task.run::<Four>() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What becomes of some potentials: written spikes, and potentials after a change.
+    struct Spiking {
+        v: [i32; 4],
+        first: u32,
+    }
+
+    impl Task for Spiking {
+        type Output = (Vec<u32>, Vec<i32>);
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> Self::Output {
+            let (mut padded, mut spikes, mut after) = ([0; LANES], [0; LANES], [0; LANES]);
+            padded[..4].copy_from_slice(&self.v);
+            // SAFETY: the caller's promise; each array has as many integers as a vector has at most.
+            unsafe {
+                let four = L::Mask::of(0xF);
+                let v = L::load_where(0xF, padded.as_ptr());
+                let (up, down) = (v.above(four, L::splat(1)), v.below(four, L::splat(-1)));
+                v.change(up, down, L::splat(3)).store_where(0xF, after.as_mut_ptr());
+                let n = L::write_spikes(up, down, self.first, spikes.as_mut_ptr());
+                (spikes[..n].to_vec(), after[..4].to_vec())
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_of_four_do_what_loops_do(v in prop::array::uniform4(-3i32..4), first in 0u32..1000) {
+            let expected = Spiking { v, first }.run_loops();
+            let lanes = (0u32..4).zip(v).filter(|(_, v)| v.abs() > 1);
+            let spikes: Vec<u32> = lanes.map(|(k, v)| (first + k) | if v < 0 { NEGATIVE } else { 0 }).collect();
+            prop_assert_eq!(&expected.0, &spikes);
+            for variant in Variant::available() {
+                prop_assert_eq!(run_four(Spiking { v, first }, variant), expected.clone());
+            }
+        }
+    }
 }

@@ -3,34 +3,67 @@
 //! its spikes are in order at once.
 
 use super::bounds::{Bounds, VectorBounds};
-use super::lanes::{self, Lanes, Mask, Task};
-use super::layers::{Lines, SingleInput, SingleLayer, SingleReach};
-use super::places::{NEGATIVE, NOWHERE};
+use super::event_rows::{EventRows, Take};
+use super::lanes::{self, LANES, Lanes, Mask, Task};
+use super::layers::{SingleInput, SingleLayer, SingleReach};
 use super::room::Room;
+use super::row_steps::StepByStep;
 use super::rules::{Kind, Rules, Vectors};
-use super::single_run::{Fixed, Singles, Takers, places_of, signed};
+use super::single_run::{Fixed, Singles, Takers, signed};
 use super::streams::Stream;
 use super::weight_rows::SEGMENT_REACH;
 use crate::engine::aligned::Aligned;
 use crate::engine::extremes::extremes;
-use crate::engine::kernels::{Variant, spike};
+use crate::engine::kernels::Variant;
 use std::marker::PhantomData;
 
 /// Spikes that are written before they are handed over.
-const SPIKES: usize = 4096;
+const SPIKES: usize = 512;
 
 /// Scratch for such maps.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowRun {
-    /// The neurons of a map; behind them there is room for a vector.
-    v: Aligned,
-    counts: Aligned,
-    saturations: [u64; 1],
-    bounds: Bounds,
+    neurons: RowNeurons,
     /// Those of the last events.
     spikes: Vec<u32>,
     /// By event: how many spikes there are after it.
     after: Vec<u32>,
+}
+
+/// The neurons of a map.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RowNeurons {
+    /// Behind them there is room for a vector; there no potential reaches a threshold.
+    pub v: Aligned,
+    /// Of signed neurons.
+    pub counts: Aligned,
+    pub bounds: Bounds,
+    /// Of all of them.
+    saturations: [u64; 1],
+}
+
+impl RowNeurons {
+    /// Takes those of a map, if they can be run in this way.
+    fn take<K: Kind>(&mut self, neurons: &Singles<'_>, rules: &Rules) -> bool {
+        let n = neurons.v.len();
+        let (low, high) = extremes(neurons.v);
+        self.bounds = rules.bounds(K::SIGNED, (low, high));
+        self.saturations = [0];
+        for (to, from) in [(&mut self.v, &*neurons.v), (&mut self.counts, &*neurons.counts)] {
+            to.grow(n + LANES);
+            to[..from.len()].copy_from_slice(from);
+        }
+        self.v[n..n + LANES].fill(0);
+        rules.is_simple(K::SIGNED, low)
+    }
+
+    /// Gives them back.
+    fn give(&self, neurons: &mut Singles<'_>) {
+        let (n, counts) = (neurons.v.len(), neurons.counts.len());
+        neurons.v.copy_from_slice(&self.v[..n]);
+        neurons.counts.copy_from_slice(&self.counts[..counts]);
+        neurons.saturations[0] += self.saturations[0];
+    }
 }
 
 /// A map, and where its spikes go.
@@ -42,12 +75,6 @@ pub(super) struct Map<'m> {
 }
 
 impl RowRun {
-    /// Whether a layer is one map in which events reach rows.
-    fn fits(layer: &SingleLayer, streams: &[Stream]) -> bool {
-        let mut inputs = inputs(layer, streams);
-        layer.maps == 1 && inputs.any(|input| matches!(input.reach, SingleReach::Lines(_)))
-    }
-
     /// Runs a map as far as it can be run in this way; returns up to which step, and the number of operations. Clocked:
     /// `waiting` has a bit for each neuron beyond the threshold, `beyond` is not 0 for the steps after which there is
     /// one.
@@ -59,46 +86,34 @@ impl RowRun {
         (streams, room): (&mut [Stream], &mut Room),
         steps: usize,
     ) -> (usize, u64) {
-        let (rules, n) = (&map.fixed.rules, map.layer.neurons);
-        if !lanes::has_four(map.kernel) || !Self::fits(map.layer, streams) {
+        if !lanes::has_four(map.kernel) || !fits(map.layer, streams) {
             return (0, 0);
         }
-        let (low, high) = extremes(neurons.v);
-        if !rules.is_simple(K::SIGNED, low) {
+        if !self.neurons.take::<K>(neurons, &map.fixed.rules) {
             return (0, 0);
         }
-        self.bounds = rules.bounds(K::SIGNED, (low, high));
-        self.saturations = [0];
-        for (to, from) in [(&mut self.v, &*neurons.v), (&mut self.counts, &*neurons.counts)] {
-            to.grow(n + lanes::LANES);
-            to[..from.len()].copy_from_slice(from);
-        }
-        // What is behind them never spikes.
-        self.v[n..n + lanes::LANES].fill(0);
         let mut leaving = std::mem::take(&mut streams[map.node]);
-        let before = leaving.places.len();
         let done = if K::CLOCKED {
-            let kind = PhantomData::<K>;
             let inputs = inputs(map.layer, streams).map(|input| (input, &streams[input.node])).collect();
-            let leaving = &mut leaving;
-            lanes::run_four(
-                StepByStep { map, neurons: self, inputs, waiting, beyond, leaving, steps, kind },
-                map.kernel,
-            )
+            let (neurons, leaving, kind) = (&mut self.neurons, &mut leaving, PhantomData::<K>);
+            let task = StepByStep { map, neurons, inputs, waiting, beyond, leaving, room, steps, kind };
+            lanes::run_four(task, map.kernel)
         } else {
-            (steps, self.at_once::<K>(map, streams, &mut leaving, steps))
+            (steps, self.at_once::<K>(map, streams, (&mut leaving, room), steps))
         };
-        room.take(leaving.places.len() - before);
         streams[map.node] = leaving;
-        neurons.v.copy_from_slice(&self.v[..n]);
-        neurons.saturations[0] += self.saturations[0];
-        let counts = neurons.counts.len();
-        neurons.counts.copy_from_slice(&self.counts[..counts]);
+        self.neurons.give(neurons);
         done
     }
 
     /// Neurons act on each event. Not step by step, as nothing could predict how many events each has.
-    fn at_once<K: Kind>(&mut self, map: &Map<'_>, streams: &[Stream], leaving: &mut Stream, steps: usize) -> u64 {
+    fn at_once<K: Kind>(
+        &mut self,
+        map: &Map<'_>,
+        streams: &[Stream],
+        (leaving, room): (&mut Stream, &mut Room),
+        steps: usize,
+    ) -> u64 {
         let active: Vec<&SingleInput> = inputs(map.layer, streams).collect();
         let pieces = pieces(&active, streams, steps);
         self.after.resize(self.after.len().max(pieces.iter().map(|(_, places)| places.len()).sum()), 0);
@@ -106,15 +121,14 @@ impl RowRun {
         let before = leaving.places.len();
         let mut at = Cursor { before, ..Cursor::default() };
         loop {
-            let task = AtOnce { map, neurons: self, pieces: &pieces, at: &mut at, kind: PhantomData::<K> };
+            let task = AtOnce { map, run: self, pieces: &pieces, at: &mut at, kind: PhantomData::<K> };
             let stop = lanes::run_four(task, map.kernel);
             leaving.places.extend_from_slice(&self.spikes[..at.spikes]);
-            match stop {
-                Stop::End => break,
-                Stop::Full => {}
-                Stop::Exactly(from, events) => {
-                    self.exactly::<K>(map, pieces[at.piece], &mut at, (from, events), &mut leaving.places);
-                }
+            if let Stop::Exactly(from, events) = stop {
+                self.exactly::<K>(map, pieces[at.piece], &mut at, (from, events), &mut leaving.places);
+            }
+            if !room.take(leaving.places.len() - at.before) || matches!(stop, Stop::End) {
+                break;
             }
             (at.before, at.spikes) = (leaving.places.len(), 0);
         }
@@ -137,8 +151,9 @@ impl RowRun {
         leaving: &mut Vec<u32>,
     ) {
         let n = map.layer.neurons;
-        let counts = if K::SIGNED { &mut self.counts[..n] } else { &mut [][..] };
-        let (fixed, v, saturations) = (map.fixed, &mut self.v[..n], &mut self.saturations[..]);
+        let RowNeurons { v, counts, bounds, saturations } = &mut self.neurons;
+        let counts = if K::SIGNED { &mut counts[..n] } else { &mut [][..] };
+        let (fixed, v) = (map.fixed, &mut v[..n]);
         let mut takers = Takers { fixed, v, counts, saturations, spikes: leaving };
         for &place in places[at.event..].iter().take(events) {
             if let Some(rows) = EventRows::of(input, place, n) {
@@ -154,8 +169,7 @@ impl RowRun {
             at.event += 1;
             at.events += 1;
         }
-        let (low, high) = extremes(&self.v[..n]);
-        self.bounds = map.fixed.rules.bounds(K::SIGNED, (low, high));
+        *bounds = fixed.rules.bounds(K::SIGNED, extremes(takers.v));
     }
 }
 
@@ -164,6 +178,11 @@ impl Map<'_> {
     fn segment(&self) -> usize {
         (SEGMENT_REACH / self.layer.largest.max(1)).min(1 << 20) as usize
     }
+}
+
+/// Whether a layer is one map in which events reach rows.
+fn fits(layer: &SingleLayer, streams: &[Stream]) -> bool {
+    layer.maps == 1 && inputs(layer, streams).any(|input| matches!(input.reach, SingleReach::Lines(_)))
 }
 
 /// The inputs of a layer that have events.
@@ -201,109 +220,6 @@ fn pieces<'a>(active: &[&'a SingleInput], streams: &'a [Stream], steps: usize) -
     pieces
 }
 
-/// What an event reaches: rows of neurons.
-struct EventRows<'l> {
-    n: usize,
-    w: usize,
-    columns: usize,
-    rows: usize,
-    /// From row to row, in neurons and in weights.
-    steps: (usize, usize),
-    weights: &'l [i32],
-}
-
-impl<'l> EventRows<'l> {
-    /// None if it reaches nothing. They are inside the weights and `neurons`.
-    #[inline(always)]
-    fn of(input: &'l SingleInput, place: u32, neurons: usize) -> Option<Self> {
-        let place = (place & !NEGATIVE) as usize;
-        let all = match &input.reach {
-            SingleReach::Lines(Lines { touches, weights, neuron_step }) => {
-                let touch = touches.get(place)?;
-                Self {
-                    n: touch.cell as usize,
-                    w: touch.row as usize,
-                    columns: touch.columns.into(),
-                    rows: touch.lines.into(),
-                    steps: (*neuron_step, touch.row_step as usize),
-                    weights,
-                }
-            }
-            SingleReach::Taps(taps) => {
-                let tap = taps.get(place).filter(|tap| tap.neuron != NOWHERE)?;
-                let weights = std::slice::from_ref(&tap.weight);
-                Self { n: tap.neuron as usize, w: 0, columns: 1, rows: 1, steps: (0, 0), weights }
-            }
-            SingleReach::Nothing => return None,
-        };
-        let Self { n, w, columns, rows, steps, weights } = all;
-        if rows == 0 {
-            return None;
-        }
-        assert!(n + (rows - 1) * steps.0 + columns <= neurons && w + (rows - 1) * steps.1 + columns <= weights.len());
-        Some(all)
-    }
-}
-
-/// What becomes of the vectors of the rows that events reach.
-trait Take<L> {
-    /// The lanes that are reached, from neuron `n` on, have these potentials now, if nothing is done. Says whether it was
-    /// done.
-    ///
-    /// # Safety
-    /// The instructions are there, and a vector of neurons from `n` on.
-    unsafe fn take(&mut self, reached: u16, n: usize, v: L) -> bool;
-}
-
-impl EventRows<'_> {
-    fn neurons(&self) -> u64 {
-        (self.columns * self.rows) as u64
-    }
-
-    /// Adds the weights. Returns the row and the column from which on that was not done, if so.
-    ///
-    /// # Safety
-    /// The instructions are there; `v` are the neurons of the layer, with room for a vector behind them.
-    #[inline(always)]
-    unsafe fn add<L: Lanes>(self, place: u32, v: *const i32, to: &mut impl Take<L>) -> Option<(usize, usize)> {
-        let Self { mut n, mut w, columns, rows, steps, weights } = self;
-        // SAFETY: the instructions are there; all rows are inside, and a vector has room behind the neurons.
-        unsafe {
-            let (positive, negative) = (L::Mask::all_if(place >> 31 == 0), L::Mask::all_if(place >> 31 == 1));
-            if columns > L::WIDTH {
-                for row in 0..rows {
-                    for column in (0..columns).step_by(L::WIDTH) {
-                        let reached = first_lanes((columns - column).min(L::WIDTH));
-                        let weights = L::load_where(reached, weights.as_ptr().add(w + column));
-                        let sum = L::load(v.add(n + column)).change(negative, positive, weights);
-                        if !to.take(reached, n + column, sum) {
-                            return Some((row, column));
-                        }
-                    }
-                    (n, w) = (n + steps.0, w + steps.1);
-                }
-                return None;
-            }
-            let reached = first_lanes(columns);
-            for row in 0..rows {
-                let weights = L::load_where(reached, weights.as_ptr().add(w));
-                let sum = L::load(v.add(n)).change(negative, positive, weights);
-                if !to.take(reached, n, sum) {
-                    return Some((row, 0));
-                }
-                (n, w) = (n + steps.0, w + steps.1);
-            }
-        }
-        None
-    }
-}
-
-/// A bit for each of the first lanes.
-#[inline(always)]
-fn first_lanes(n: usize) -> u16 {
-    !(!0 << n) as u16
-}
-
 /// Where a run in which neurons act at once is.
 #[derive(Debug, Default)]
 struct Cursor {
@@ -332,7 +248,7 @@ enum Stop {
 /// call.
 struct AtOnce<'a, 'm, K> {
     map: &'a Map<'m>,
-    neurons: &'a mut RowRun,
+    run: &'a mut RowRun,
     pieces: &'a [Piece<'a>],
     at: &'a mut Cursor,
     kind: PhantomData<K>,
@@ -342,7 +258,7 @@ impl<K: Kind> Task for AtOnce<'_, '_, K> {
     type Output = Stop;
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> Stop {
-        let Self { map, neurons, pieces, at, .. } = self;
+        let Self { map, run: RowRun { neurons, spikes, after }, pieces, at, .. } = self;
         let (segment, most) = (map.segment(), map.layer.most);
         let reach = segment as i64 * map.layer.largest;
         let (v, counts) = (neurons.v.as_mut_ptr(), neurons.counts.as_mut_ptr());
@@ -351,16 +267,16 @@ impl<K: Kind> Task for AtOnce<'_, '_, K> {
                 if !neurons.bounds.have_room(reach) {
                     return Stop::Exactly((0, 0), segment);
                 }
-                let room = neurons.spikes.len() - most - L::WIDTH;
+                let room = spikes.len() - most - L::WIDTH;
                 let events = at.event..places.len().min(at.event + segment);
-                let after = &mut neurons.after[at.events..][..events.len()];
+                let after = &mut after[at.events..][..events.len()];
                 // SAFETY: the instructions are there, and the neurons with room for a vector behind them; there is room
                 // for the spikes of an event and a vector.
                 unsafe {
-                    let to = neurons.spikes.as_mut_ptr().add(at.spikes);
+                    let to = spikes.as_mut_ptr().add(at.spikes);
                     let (rule, bounds) = (Vectors::<L>::new(&map.fixed.rules), VectorBounds::new(neurons.bounds));
                     let mut tested = TestedAtOnce { rule, bounds, v, counts, to, kind: PhantomData::<K> };
-                    let (start, full) = (neurons.spikes.as_ptr(), neurons.spikes.as_ptr().add(room));
+                    let (start, full) = (spikes.as_ptr(), spikes.as_ptr().add(room));
                     let mut stop = None;
                     for (&place, after) in places[events.clone()].iter().zip(after) {
                         if tested.to.cast_const() > full {
@@ -422,118 +338,5 @@ impl<L: Lanes, K: Kind> Take<L> for TestedAtOnce<L, K> {
             self.to = self.to.add(L::write_spikes(tested.up, tested.down, n as u32, self.to));
             true
         }
-    }
-}
-
-/// Neurons act at the end of each step.
-struct StepByStep<'a, 'm, K> {
-    map: &'a Map<'m>,
-    neurons: &'a mut RowRun,
-    inputs: Vec<(&'a SingleInput, &'a Stream)>,
-    /// A bit for each neuron with input, or beyond the threshold.
-    waiting: &'a mut [u64],
-    beyond: &'a mut [u16],
-    leaving: &'a mut Stream,
-    steps: usize,
-    kind: PhantomData<K>,
-}
-
-impl<K: Kind> Task for StepByStep<'_, '_, K> {
-    type Output = (usize, u64);
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> (usize, u64) {
-        let Self { map, neurons, inputs, waiting, beyond, leaving, steps, .. } = self;
-        let mut operations = 0;
-        // SAFETY: the instructions are there, and the neurons with room for a vector behind them.
-        unsafe {
-            let rule = Vectors::<L>::new(&map.fixed.rules);
-            for step in 0..steps {
-                let (v, counts) = (neurons.v.as_mut_ptr(), neurons.counts.as_mut_ptr());
-                let events: usize = inputs.iter().map(|(_, stream)| stream.range(step).len()).sum();
-                if !neurons.bounds.have_room((events as i64).saturating_mul(map.layer.largest)) {
-                    return (step, operations);
-                }
-                let mut sums = Sums { v, waiting };
-                for &(input, stream) in &inputs {
-                    for &place in &stream.places[stream.range(step)] {
-                        let Some(rows) = EventRows::of(input, place, map.layer.neurons) else { continue };
-                        operations += rows.neurons();
-                        rows.add::<L>(place, v, &mut sums);
-                    }
-                }
-                let mut bounds = VectorBounds::<L>::new(neurons.bounds);
-                for (word, waiting) in (0..).step_by(64).zip(&mut *waiting) {
-                    let mut some = std::mem::take(waiting);
-                    if some != 0 {
-                        leaving.places.reserve(64 + lanes::LANES);
-                    }
-                    while some != 0 {
-                        let bit = some.trailing_zeros() as usize & !(L::WIDTH - 1);
-                        some &= !(!(!0 << L::WIDTH) << bit);
-                        let n = word + bit;
-                        let sum = L::load(v.add(n));
-                        bounds.include::<K>(sum);
-                        let tested = rule.test::<K>(sum, counts.wrapping_add(n), L::Mask::of(!0));
-                        if tested.again && K::SIGNED {
-                            // Rare.
-                            let fired = tested.up.or(tested.down).bits();
-                            repeat(&map.fixed.rules, (v, counts), n, fired, &mut leaving.places);
-                            leaving.places.reserve(64 + lanes::LANES);
-                            continue;
-                        }
-                        tested.v.store_where(!0, v.add(n));
-                        if K::SIGNED {
-                            tested.counts.store_where(!0, counts.add(n));
-                        } else if tested.again {
-                            *waiting |= u64::from(tested.v.above(L::Mask::of(!0), rule.below_threshold).bits()) << bit;
-                            beyond[step] = 1;
-                        }
-                        let len = leaving.places.len();
-                        let to = leaving.places.as_mut_ptr().add(len);
-                        let spikes = L::write_spikes(tested.up, tested.down, n as u32, to);
-                        leaving.places.set_len(len + spikes);
-                    }
-                }
-                neurons.bounds = bounds.all();
-                leaving.close(step);
-            }
-        }
-        (steps, operations)
-    }
-}
-
-/// The weights of the events of a step are added.
-struct Sums<'a> {
-    v: *mut i32,
-    waiting: &'a mut [u64],
-}
-
-impl<L: Lanes> Take<L> for Sums<'_> {
-    #[inline(always)]
-    unsafe fn take(&mut self, reached: u16, n: usize, v: L) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { v.store_where(!0, self.v.add(n)) };
-        let (word, bit) = (n / 64, n % 64);
-        let reached = u64::from(reached);
-        self.waiting[word] |= reached << bit;
-        if let Some(next) = self.waiting.get_mut(word + 1) {
-            *next |= reached >> 1 >> (63 - bit);
-        }
-        true
-    }
-}
-
-/// Lets signed neurons of a vector from neuron `n` on spike, some of them more than once.
-///
-/// # Safety
-/// The neurons are there.
-#[cold]
-unsafe fn repeat(rules: &Rules, (v, counts): (*mut i32, *mut i32), n: usize, mut fired: u16, leaving: &mut Vec<u32>) {
-    while fired != 0 {
-        let n = n + fired.trailing_zeros() as usize;
-        fired &= fired - 1;
-        // SAFETY: the caller's promise.
-        let neuron = unsafe { (&mut *v.add(n), &mut *counts.add(n)) };
-        leaving.extend(places_of(n, spike(neuron, rules.threshold, &rules.signed)));
     }
 }

@@ -93,6 +93,11 @@ impl<const N: usize> Lanes for Avx2<N> {
     const VECTORS: usize = 1;
     const BRANCHES: bool = false;
     #[inline(always)]
+    fn prefetch(from: *const i32) {
+        // SAFETY: it reads nothing; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
+    }
+    #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: see above.
         unsafe {

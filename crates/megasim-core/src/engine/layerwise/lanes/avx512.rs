@@ -39,6 +39,11 @@ impl Lanes for Avx512 {
     const VECTORS: usize = 4;
     const BRANCHES: bool = true;
     #[inline(always)]
+    fn prefetch(from: *const i32) {
+        // SAFETY: it reads nothing; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
+    }
+    #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: as the trait says; so below.
         Self(unsafe { _mm512_loadu_epi32(from) })
