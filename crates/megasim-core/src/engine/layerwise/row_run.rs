@@ -96,7 +96,7 @@ impl RowRun {
         let done = if K::CLOCKED {
             let inputs = inputs(map.layer, streams).map(|input| (input, &streams[input.node])).collect();
             let (neurons, leaving, kind) = (&mut self.neurons, &mut leaving, PhantomData::<K>);
-            let task = StepByStep { map, neurons, inputs, waiting, beyond, leaving, room, steps, kind };
+            let task = StepByStep { map, neurons, inputs, waiting, beyond, leaving, room, kind };
             lanes::run_four(task, map.kernel)
         } else {
             (steps, self.at_once::<K>(map, streams, (&mut leaving, room), steps))

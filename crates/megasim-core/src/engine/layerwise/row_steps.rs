@@ -23,7 +23,6 @@ pub(super) struct StepByStep<'a, 'm, K> {
     pub beyond: &'a mut [u16],
     pub leaving: &'a mut Stream,
     pub room: &'a mut Room,
-    pub steps: usize,
     pub kind: PhantomData<K>,
 }
 
@@ -32,12 +31,13 @@ impl<K: Kind> Task for StepByStep<'_, '_, K> {
     type Output = (usize, u64);
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> (usize, u64) {
-        let Self { map, neurons, inputs, waiting, beyond, leaving, room, steps, .. } = self;
+        let Self { map, neurons, inputs, waiting, beyond, leaving, room, .. } = self;
+        let steps = beyond.len();
         let mut operations = 0;
         // SAFETY: the instructions are there, and the neurons with room for a vector behind them.
         unsafe {
             let rule = Vectors::<L>::new(&map.fixed.rules);
-            for step in 0..steps {
+            for (step, beyond) in beyond.iter_mut().enumerate() {
                 let (v, counts) = (neurons.v.as_mut_ptr(), neurons.counts.as_mut_ptr());
                 let events: usize = inputs.iter().map(|(_, stream)| stream.range(step).len()).sum();
                 if !neurons.bounds.have_room((events as i64).saturating_mul(map.layer.largest)) {
@@ -77,7 +77,7 @@ impl<K: Kind> Task for StepByStep<'_, '_, K> {
                             tested.counts.store_where(!0, counts.add(n));
                         } else if tested.again {
                             *waiting |= u64::from(tested.v.above(L::Mask::of(!0), rule.below_threshold).bits()) << bit;
-                            beyond[step] = 1;
+                            *beyond = 1;
                         }
                         let len = leaving.places.len();
                         let to = leaving.places.as_mut_ptr().add(len);
