@@ -1,7 +1,8 @@
 //! What potentials are known to be, so that sums need no test whether they leave 32 bits.
 
 use super::lanes::{LANES, Lanes};
-use super::rules::Kind;
+use super::rules::{Kind, Rules};
+use crate::engine::kernels::FireReset;
 
 /// No potential of a layer is less than the one, or more than the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,6 +12,16 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
+    /// Bounds that hold as long as [those of potentials before a test](VectorBounds) are included.
+    pub fn of(rules: &Rules, is_signed: bool, (low, high): (i32, i32)) -> Self {
+        // After a test: those of plain neurons, from which only less comes, those of signed ones below the threshold.
+        match rules.reset {
+            _ if is_signed => Self { low: low.min(0), high: high.max(rules.threshold) },
+            FireReset::To(rest) => Self { low: low.min(rest), high: high.max(rest) },
+            FireReset::Subtract => Self { low: low.min(0), high },
+        }
+    }
+
     /// Whether no potential leaves 32 bits by as much input as this, or its negative.
     pub fn have_room(&self, input: i64) -> bool {
         i64::from(self.high).saturating_add(input) <= i32::MAX.into()

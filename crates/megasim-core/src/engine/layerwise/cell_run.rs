@@ -9,9 +9,9 @@ use super::layers::{CellLayer, CellTable};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
 use super::room::Room;
-use super::single_run::Singles;
 use super::stepwise::Stepwise;
 use super::streams::{Steps, Stream};
+use super::takers::Singles;
 use crate::engine::neurons::Work;
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use super::cells::Beyond;
 use super::rules::Rules;
-use super::single_run::Singles;
+use super::takers::Singles;
 use crate::engine::kernels;
 use crate::engine::neurons::Neurons;
 

@@ -25,6 +25,7 @@ pub(super) mod plan;
 mod pooling;
 mod pooling_layer;
 mod room;
+mod row_neurons;
 mod row_run;
 mod row_steps;
 mod rules;
@@ -32,10 +33,11 @@ mod settle;
 mod single_run;
 mod stepwise;
 mod streams;
+mod takers;
 mod weight_rows;
 
 pub(super) use rules::Rules;
-pub(super) use single_run::Singles;
+pub(super) use takers::Singles;
 
 use super::apply::Cells;
 use super::neurons::{Neurons, Work};

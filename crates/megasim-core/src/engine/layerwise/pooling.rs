@@ -5,8 +5,8 @@ use super::layers::{PooledMap, PoolingLayer};
 use super::places::{NEGATIVE, NOWHERE};
 use super::room::Room;
 use super::rules::{Kind, Rules};
-use super::single_run::{Fixed, Singles, signed};
 use super::streams::{Steps, Stream};
+use super::takers::{Fixed, Singles, places_of, signed};
 use crate::engine::neurons::Work;
 use crate::engine::synapses::Tap;
 
@@ -159,8 +159,7 @@ impl MapNeurons<'_> {
             }
             Err(sum) => {
                 let spikes = self.fixed.rules.take::<K>((&mut *v, &mut *count), sum, self.saturations);
-                let spike = position | if spikes < 0 { NEGATIVE } else { 0 };
-                leaving.extend(std::iter::repeat_n(spike, spikes.unsigned_abs() as usize));
+                leaving.extend(places_of(position as usize, spikes));
                 leaving.reserve(room);
             }
         }

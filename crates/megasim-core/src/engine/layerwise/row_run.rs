@@ -4,17 +4,15 @@
 
 use super::bounds::{Bounds, VectorBounds};
 use super::event_rows::{EventRows, Take};
-use super::lanes::{self, LANES, Lanes, Mask, Task};
+use super::lanes::{self, Lanes, Mask, Task};
 use super::layers::{SingleInput, SingleLayer, SingleReach};
 use super::room::Room;
+use super::row_neurons::{Map, RowNeurons};
 use super::row_steps::StepByStep;
-use super::rules::{Kind, Rules, Vectors};
-use super::single_run::{Fixed, Singles, Takers, signed};
+use super::rules::{Kind, Vectors};
 use super::streams::Stream;
-use super::weight_rows::SEGMENT_REACH;
-use crate::engine::aligned::Aligned;
+use super::takers::{Singles, Takers, signed};
 use crate::engine::extremes::extremes;
-use crate::engine::kernels::Variant;
 use std::marker::PhantomData;
 
 /// Spikes that are written before they are handed over.
@@ -28,50 +26,6 @@ pub(super) struct RowRun {
     spikes: Vec<u32>,
     /// By event: how many spikes there are after it.
     after: Vec<u32>,
-}
-
-/// The neurons of a map.
-#[derive(Debug, Clone, Default)]
-pub(super) struct RowNeurons {
-    /// Behind them there is room for a vector; there no potential reaches a threshold.
-    pub v: Aligned,
-    /// Of signed neurons.
-    pub counts: Aligned,
-    pub bounds: Bounds,
-    /// Of all of them.
-    saturations: [u64; 1],
-}
-
-impl RowNeurons {
-    /// Takes those of a map, if they can be run in this way.
-    fn take<K: Kind>(&mut self, neurons: &Singles<'_>, rules: &Rules) -> bool {
-        let n = neurons.v.len();
-        let (low, high) = extremes(neurons.v);
-        self.bounds = rules.bounds(K::SIGNED, (low, high));
-        self.saturations = [0];
-        for (to, from) in [(&mut self.v, &*neurons.v), (&mut self.counts, &*neurons.counts)] {
-            to.grow(n + LANES);
-            to[..from.len()].copy_from_slice(from);
-        }
-        self.v[n..n + LANES].fill(0);
-        rules.is_simple(K::SIGNED, low)
-    }
-
-    /// Gives them back.
-    fn give(&self, neurons: &mut Singles<'_>) {
-        let (n, counts) = (neurons.v.len(), neurons.counts.len());
-        neurons.v.copy_from_slice(&self.v[..n]);
-        neurons.counts.copy_from_slice(&self.counts[..counts]);
-        neurons.saturations[0] += self.saturations[0];
-    }
-}
-
-/// A map, and where its spikes go.
-pub(super) struct Map<'m> {
-    pub layer: &'m SingleLayer,
-    pub fixed: Fixed,
-    pub kernel: Variant,
-    pub node: usize,
 }
 
 impl RowRun {
@@ -169,14 +123,7 @@ impl RowRun {
             at.event += 1;
             at.events += 1;
         }
-        *bounds = fixed.rules.bounds(K::SIGNED, extremes(takers.v));
-    }
-}
-
-impl Map<'_> {
-    /// Events that may come between two looks at the bounds.
-    fn segment(&self) -> usize {
-        (SEGMENT_REACH / self.layer.largest.max(1)).min(1 << 20) as usize
+        *bounds = Bounds::of(&fixed.rules, K::SIGNED, extremes(takers.v));
     }
 }
 

@@ -5,10 +5,10 @@ use super::event_rows::{EventRows, Take};
 use super::lanes::{LANES, Lanes, Mask, Task};
 use super::layers::SingleInput;
 use super::room::Room;
-use super::row_run::{Map, RowNeurons};
+use super::row_neurons::{Map, RowNeurons};
 use super::rules::{Kind, Rules, Vectors};
-use super::single_run::places_of;
 use super::streams::Stream;
+use super::takers::places_of;
 use crate::engine::kernels::spike;
 use std::marker::PhantomData;
 

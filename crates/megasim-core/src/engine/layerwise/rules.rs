@@ -1,6 +1,5 @@
 //! When neurons spike: one by one, and as vectors.
 
-use super::bounds::Bounds;
 use super::lanes::{Lanes, Mask};
 use crate::engine::kernels::{FireReset, spike};
 use crate::network;
@@ -29,16 +28,6 @@ impl Rules {
             FireReset::To(rest) => rest >= self.floor,
         };
         self.floor < self.threshold && low >= self.floor && rests_inside
-    }
-
-    /// Bounds that hold as long as [those of potentials before a test](super::bounds::VectorBounds) are included.
-    pub(super) fn bounds(&self, is_signed: bool, (low, high): (i32, i32)) -> Bounds {
-        // After a test: those of plain neurons, from which only less comes, those of signed ones below the threshold.
-        match self.reset {
-            _ if is_signed => Bounds { low: low.min(0), high: high.max(self.threshold) },
-            FireReset::To(rest) => Bounds { low: low.min(rest), high: high.max(rest) },
-            FireReset::Subtract => Bounds { low: low.min(0), high },
-        }
     }
 
     /// One neuron takes a sum that may leave 32 bits or come to the floor, and is tested. Returns how many spikes it

@@ -59,7 +59,7 @@ impl Stepwise {
             self.counts.grow(n);
             pad(&mut self.counts, counts, (lanes, stride), signed.min_count);
         }
-        self.bounds = population.rules.bounds(population.is_signed, (low, high));
+        self.bounds = Bounds::of(&population.rules, population.is_signed, (low, high));
         self.acting.clear();
         self.acting.resize(layer.cells.next_multiple_of(BLOCK), 0);
         if !population.is_signed && high >= threshold {
