@@ -65,7 +65,7 @@ pub(super) trait Lanes: Copy {
     /// Whether a branch on the spikes of a single vector, which are not predicted, takes less than masks do.
     const BRANCHES: bool;
     /// # Safety
-    /// For this and all others: the instructions of the type are there. 16 integers can be read.
+    /// For this and all others: the instructions of the type are there. `WIDTH` integers can be read.
     unsafe fn load(from: *const i32) -> Self;
     /// The lanes of the mask; the others are 0.
     ///
@@ -158,7 +158,7 @@ pub(super) trait Task: Sized {
     #[inline(always)]
     fn run_loops(self) -> Self::Output {
         // SAFETY: loops need no instructions.
-        unsafe { self.run::<Loops>() }
+        unsafe { self.run::<Loops<LANES>>() }
     }
 }
 
@@ -178,18 +178,14 @@ pub(super) fn run<T: Task>(task: T, variant: Variant, lanes: usize) -> T::Output
     }
 }
 
-/// Whether vectors of four integers are faster than one integer after the other.
-pub(super) fn has_four(variant: Variant) -> bool {
-    variant.instructions() != Instructions::Base
-}
-
 /// Runs a task on vectors of four integers.
 pub(super) fn run_four<T: Task>(task: T, variant: Variant) -> T::Output {
     match variant.instructions() {
         // SAFETY: AVX2 was detected, as it is before AVX-512.
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx512 | Instructions::Avx2 => unsafe { run_avx2_four(task) },
-        Instructions::Base => task.run_loops(),
+        // SAFETY: loops need no instructions.
+        Instructions::Base => unsafe { task.run::<Loops<4>>() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! What reaches each cell, in order, and the walk over all of it.
 
 use super::cells::{Cells, Made, Rows};
-use super::lanes::{self, Lanes, Loops, Task};
+use super::lanes::{self, LANES, Lanes, Loops, Task};
 use super::notes::KEY_BITS;
 use super::rules::{Kind, Plain, Rules, Signed};
 use crate::engine::kernels;
@@ -80,5 +80,5 @@ impl<K: Kind> Task for Walk<'_, '_, K> {
 #[inline(never)]
 fn walk_loops<T: Task>(walk: T) {
     // SAFETY: loops need no instructions.
-    unsafe { walk.run::<Loops>() };
+    unsafe { walk.run::<Loops<LANES>>() };
 }

@@ -40,10 +40,7 @@ impl RowRun {
         (streams, room): (&mut [Stream], &mut Room),
         steps: usize,
     ) -> (usize, u64) {
-        if !lanes::has_four(map.kernel) || !fits(map.layer, streams) {
-            return (0, 0);
-        }
-        if !self.neurons.take::<K>(neurons, &map.fixed.rules) {
+        if !fits(map.layer, streams) || !self.neurons.take::<K>(neurons, &map.fixed.rules) {
             return (0, 0);
         }
         let mut leaving = std::mem::take(&mut streams[map.node]);

@@ -1,13 +1,13 @@
 //! Lanes in loops, on any machine. All bits of a lane are set in masks, as compilers make vectors of that.
 
-use super::{LANES, Lanes, Mask};
+use super::{Lanes, Mask};
 use std::array::from_fn;
 
-/// Loops over the lanes.
+/// Loops over some lanes.
 #[derive(Clone, Copy)]
-pub struct Loops([i32; LANES]);
+pub struct Loops<const N: usize>([i32; N]);
 
-impl Loops {
+impl<const N: usize> Loops<N> {
     #[inline(always)]
     fn each(self, other: Self, change: impl Fn(i32, i32) -> i32) -> Self {
         Self(from_fn(|k| change(self.0[k], other.0[k])))
@@ -20,18 +20,18 @@ impl Loops {
 }
 
 // SAFETY: for all of it: loops need no special instructions.
-impl Mask for Loops {
+impl<const N: usize> Mask for Loops<N> {
     #[inline(always)]
     unsafe fn of(bits: u16) -> Self {
         Self(from_fn(|k| -i32::from(bits >> k & 1)))
     }
     #[inline(always)]
     unsafe fn all_if(all: bool) -> Self {
-        Self([-i32::from(all); LANES])
+        Self([-i32::from(all); N])
     }
     #[inline(always)]
     unsafe fn bits(self) -> u16 {
-        (0..LANES).fold(0, |bits, k| bits | (self.0[k] as u16 & 1) << k)
+        (0..N).fold(0, |bits, k| bits | (self.0[k] as u16 & 1) << k)
     }
     #[inline(always)]
     unsafe fn bits_with(self, other: Self) -> u32 {
@@ -47,14 +47,15 @@ impl Mask for Loops {
     }
 }
 
-impl Lanes for Loops {
+impl<const N: usize> Lanes for Loops<N> {
     type Mask = Self;
+    const WIDTH: usize = N;
     const VECTORS: usize = 1;
     const BRANCHES: bool = true;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
-        // SAFETY: 16 integers can be read.
-        Self(unsafe { from.cast::<[i32; LANES]>().read_unaligned() })
+        // SAFETY: as many integers can be read.
+        Self(unsafe { from.cast::<[i32; N]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn load_where(mask: u16, from: *const i32) -> Self {
@@ -63,14 +64,14 @@ impl Lanes for Loops {
     }
     #[inline(always)]
     unsafe fn store_where(self, mask: u16, to: *mut i32) {
-        for k in (0..LANES).filter(|k| mask >> k & 1 == 1) {
+        for k in (0..N).filter(|k| mask >> k & 1 == 1) {
             // SAFETY: those of the mask can be written.
             unsafe { to.add(k).write(self.0[k]) };
         }
     }
     #[inline(always)]
     unsafe fn splat(value: i32) -> Self {
-        Self([value; LANES])
+        Self([value; N])
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
