@@ -1,4 +1,4 @@
-//! Sixteen integers side by side.
+//! Sixteen integers side by side, or four.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

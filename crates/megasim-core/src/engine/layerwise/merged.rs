@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// A population of one map that can be run together with others.
-pub(super) struct OneMap<'p> {
-    pub neurons: &'p NeuronPopulation,
-    pub ports: &'p [Port],
+struct OneMap<'p> {
+    neurons: &'p NeuronPopulation,
+    ports: &'p [Port],
     /// An event may leave a neuron beyond the threshold, so that neurons that no event reaches must not be tested.
-    pub stays_beyond: bool,
+    stays_beyond: bool,
 }
 
 impl<'p> OneMap<'p> {
     /// None starts beyond the threshold or below the floor.
-    pub fn of(population: &'p Population) -> Option<Self> {
+    fn of(population: &'p Population) -> Option<Self> {
         let PopulationKind::Neurons(neurons) = &population.kind else { return None };
         let ports = &neurons.ports[..population.n_ports.min(neurons.ports.len())];
         let is_kernel = |port: &Port| matches!(port.synapses, Synapses::Kernel(_));
@@ -40,7 +40,7 @@ impl<'p> OneMap<'p> {
 
 impl Compiler<'_> {
     /// Whether neurons, and what they read, can be run together with population `first`.
-    pub(super) fn is_like(&self, first: usize, other: &NeuronPopulation, inputs: &[(usize, usize)]) -> bool {
+    fn is_like(&self, first: usize, other: &NeuronPopulation, inputs: &[(usize, usize)]) -> bool {
         let PopulationKind::Neurons(neurons) = &self.populations[first].kind else { return false };
         let reads_ahead =
             |&(node, _): &(usize, usize)| matches!(self.origins[node], Origin::Population(driver) if driver >= first);

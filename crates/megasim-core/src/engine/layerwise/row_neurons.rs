@@ -5,7 +5,6 @@ use super::lanes::LANES;
 use super::layers::SingleLayer;
 use super::rules::{Kind, Rules};
 use super::takers::{Fixed, Singles};
-use super::weight_rows::SEGMENT_REACH;
 use crate::engine::aligned::Aligned;
 use crate::engine::extremes::extremes;
 use crate::engine::kernels::Variant;
@@ -27,6 +26,9 @@ impl RowNeurons {
     pub fn take<K: Kind>(&mut self, neurons: &Singles<'_>, rules: &Rules) -> bool {
         let n = neurons.v.len();
         let (low, high) = extremes(neurons.v);
+        if !rules.is_simple(K::SIGNED, low) {
+            return false;
+        }
         self.bounds = Bounds::of(rules, K::SIGNED, (low, high));
         self.saturations = [0];
         for (to, from) in [(&mut self.v, &*neurons.v), (&mut self.counts, &*neurons.counts)] {
@@ -34,7 +36,7 @@ impl RowNeurons {
             to[..from.len()].copy_from_slice(from);
         }
         self.v[n..n + LANES].fill(0);
-        rules.is_simple(K::SIGNED, low)
+        true
     }
 
     /// Gives them back.
@@ -52,11 +54,4 @@ pub(super) struct Map<'m> {
     pub fixed: Fixed,
     pub kernel: Variant,
     pub node: usize,
-}
-
-impl Map<'_> {
-    /// Events that may come between two looks at the bounds.
-    pub fn segment(&self) -> usize {
-        (SEGMENT_REACH / self.layer.largest.max(1)).min(1 << 20) as usize
-    }
 }

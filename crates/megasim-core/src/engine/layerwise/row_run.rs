@@ -12,6 +12,7 @@ use super::row_steps::StepByStep;
 use super::rules::{Kind, Vectors};
 use super::streams::Stream;
 use super::takers::{Singles, Takers, signed};
+use super::weight_rows::segment;
 use crate::engine::extremes::extremes;
 use std::marker::PhantomData;
 
@@ -114,7 +115,7 @@ impl RowRun {
                     let inputs = weights.iter().map(|&weight| signed(weight, place));
                     takers.take::<K>(rows.n + row * rows.steps.0 + column, inputs);
                 }
-                at.operations += (rows.columns * rows.rows) as u64;
+                at.operations += rows.neurons();
             }
             self.after[at.events] = takers.spikes.len() as u32;
             at.event += 1;
@@ -203,7 +204,7 @@ impl<K: Kind> Task for AtOnce<'_, '_, K> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> Stop {
         let Self { map, run: RowRun { neurons, spikes, after }, pieces, at, .. } = self;
-        let (segment, most) = (map.segment(), map.layer.most);
+        let (segment, most) = (segment(map.layer.largest), map.layer.most);
         let reach = segment as i64 * map.layer.largest;
         let (v, counts) = (neurons.v.as_mut_ptr(), neurons.counts.as_mut_ptr());
         while let Some(&(input, places)) = pieces.get(at.piece) {

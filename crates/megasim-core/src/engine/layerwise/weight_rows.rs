@@ -8,6 +8,11 @@ use crate::engine::aligned::Aligned;
 /// What the events of a segment may add to a potential, or take away.
 pub(super) const SEGMENT_REACH: i64 = 1 << 30;
 
+/// How many events of weights up to `largest` a segment may have.
+pub(super) fn segment(largest: i64) -> usize {
+    (SEGMENT_REACH / largest.max(1)).min(1 << 20) as usize
+}
+
 /// Rows of a weight per lane, padded to whole vectors; then the same rows negated.
 #[derive(Debug)]
 pub(super) struct WeightRows {
@@ -40,8 +45,8 @@ impl WeightRows {
             let negated = &mut weights[(n + k) * stride..][..lanes];
             negated.iter_mut().zip(row).for_each(|(negated, weight)| *negated = -weight);
         }
-        let segment = (SEGMENT_REACH / largest.max(1)).min(1 << 20);
-        let (segment_reach, segment) = (segment * largest.max(1), segment as usize);
+        let segment = segment(largest);
+        let segment_reach = segment as i64 * largest.max(1);
         Some(Self { weights, rows: n, stride, segment, segment_reach, largest, reached: Vec::new() })
     }
 
