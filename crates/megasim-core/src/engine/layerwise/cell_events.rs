@@ -26,6 +26,20 @@ struct Active {
     nothing: u32,
     first_row: u32,
     lanes: u32,
+    /// The most cells that one of its events reaches.
+    most_cells: usize,
+}
+
+/// What may be read at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub events: usize,
+    /// Cells that the events reach. An event may reach more if it is alone.
+    pub entries: usize,
+}
+
+impl Most {
+    pub const ALL: Self = Self { events: usize::MAX, entries: usize::MAX };
 }
 
 /// Where the reader of a layer is.
@@ -33,21 +47,23 @@ struct Active {
 pub(super) struct CellEvents {
     /// Those that were read.
     pub events: Vec<Event>,
+    /// How many cells they reach at most, in sum.
+    entries: usize,
     active: Vec<Active>,
     /// An event had no line in the matrix of a dense layer, which is an error.
     pub outside: bool,
 }
 
 impl CellEvents {
-    /// Begins with the first step. Returns how many events the layer has in all of them.
+    /// Begins with the first step. Returns how many cells the events of all steps reach at most, in sum.
     pub fn begin(&mut self, layer: &CellLayer, streams: &[Stream]) -> usize {
-        self.events.clear();
+        self.clear();
         self.active.clear();
         for input in &layer.inputs {
             let stream = &streams[input.node];
             // Resets and biases have few events.
             let Some(table) = input.table.filter(|_| !stream.places.is_empty()) else { continue };
-            let CellTable { places, lanes } = &layer.tables[table];
+            let CellTable { places, lanes, most_cells } = &layer.tables[table];
             self.active.push(Active {
                 node: input.node,
                 next: stream.range(0).start,
@@ -55,21 +71,39 @@ impl CellEvents {
                 nothing: places.len() as u32,
                 first_row: input.first_row,
                 lanes: *lanes as u32,
+                most_cells: *most_cells,
             });
         }
-        self.active.iter().map(|active| streams[active.node].places.len()).sum()
+        self.active.iter().map(|active| streams[active.node].places.len() * active.most_cells).sum()
     }
 
-    /// Reads the events of a step, or the next ones of it, until `most` are there. Says whether that were all.
-    pub fn read(&mut self, layer: &CellLayer, streams: &[Stream], step: usize, most: usize) -> bool {
+    /// Whether the events that were read are as many as these, or more.
+    pub fn are_at_least(&self, most: Most) -> bool {
+        self.events.len() >= most.events || self.entries >= most.entries
+    }
+
+    /// Forgets the events that were read.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.entries = 0;
+    }
+
+    /// Reads the events of a step, or the next ones of it, as long as there may be more. Says whether that were all.
+    pub fn read(&mut self, layer: &CellLayer, streams: &[Stream], step: usize, most: Most) -> bool {
         let rows = layer.weights.rows as u32;
-        for Active { node, next, first_touch, nothing, first_row, lanes } in &mut self.active {
+        for Active { node, next, first_touch, nothing, first_row, lanes, most_cells } in &mut self.active {
             let stream = &streams[*node];
             let end = stream.range(step).end;
             if *next >= end {
                 continue;
             }
-            let last = *next + (end - *next).min(most - self.events.len());
+            let mut room = (end - *next).min(most.events - self.events.len());
+            if room.saturating_mul(*most_cells) > most.entries - self.entries {
+                // Rare.
+                room = ((most.entries - self.entries) / *most_cells).max(usize::from(self.events.is_empty()));
+            }
+            self.entries = (self.entries + room * *most_cells).min(most.entries);
+            let last = *next + room;
             let places = &stream.places[std::mem::replace(next, last)..last];
             self.events.extend(places.iter().map(|&place| {
                 // Beyond the places of the table is one that reaches nothing.

@@ -2,7 +2,7 @@
 //! the potentials of its cell in registers, and the spikes are put in order; or in clocked mode, where all fits into
 //! the cache, the layer is run [step by step](Stepwise).
 
-use super::cell_events::CellEvents;
+use super::cell_events::{CellEvents, Most};
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
 use super::layers::{CellLayer, CellTable};
@@ -15,14 +15,14 @@ use super::takers::Singles;
 use crate::engine::neurons::Work;
 use std::ops::Range;
 
-/// The most events of a part; no more than there are keys.
-const PART: usize = 4096;
+/// What a part of a run has at most; in clocked mode, where it has whole steps, it ends when it has as many.
+const PART: Most = Most { events: 4096, entries: 1 << 22 };
 
-const _: () = assert!(PART <= 1 << KEY_BITS);
+// Each has a key.
+const _: () = assert!(PART.events <= 1 << KEY_BITS);
 
-/// Entries after which a part ends, and the most that it may have: in clocked mode it has whole steps.
-const ENTRIES: usize = 1 << 22;
-const MOST_ENTRIES: usize = 1 << 26;
+/// The most of a step in clocked mode.
+const OF_STEP: Most = Most { entries: 1 << 26, ..Most::ALL };
 
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
@@ -50,9 +50,9 @@ impl CellRun {
     ) -> Work {
         population.carried.resize(layer.cells, false);
         self.by_touch.resize(self.by_touch.len().max(layer.touches.len()), 0);
-        let events = self.read.begin(layer, streams);
+        let reached = self.read.begin(layer, streams);
         self.steps.clear();
-        let is_stepwise = CLOCKED && Stepwise::fits(layer) && events * layer.most_cells >= layer.cells;
+        let is_stepwise = CLOCKED && Stepwise::fits(layer) && reached >= layer.cells;
         let (mut work, mut step) = (Work::default(), 0);
         if is_stepwise && self.stepwise.take(layer, &population) {
             let outputs = (nodes, &mut *streams, &mut *room);
@@ -76,12 +76,12 @@ impl CellRun {
     ) -> (usize, Work) {
         let mut work = Work::default();
         for step in 0..steps {
-            self.read.read(layer, streams, step, usize::MAX);
+            self.read.read(layer, streams, step, Most::ALL);
             if !room.is_open() || !self.stepwise.has_room(layer, self.read.events.len()) {
                 return (step, work);
             }
             work += self.stepwise.act(layer, population, &self.read.events, step, (nodes, streams, room));
-            self.read.events.clear();
+            self.read.clear();
         }
         (steps, work)
     }
@@ -95,19 +95,18 @@ impl CellRun {
         steps: Range<usize>,
     ) -> Work {
         let mut work = Work::default();
-        // No more than there are keys.
-        let most = PART.min(ENTRIES / layer.most_cells).max(1);
+        // In clocked mode a part has whole steps.
+        let most = if CLOCKED { Most::ALL } else { PART };
         let mut first = steps.start;
         for step in steps.clone() {
-            // In clocked mode a part has whole steps.
-            while !self.read.read(layer, streams, step, if CLOCKED { usize::MAX } else { most }) {
-                self.steps.push(most);
+            while !self.read.read(layer, streams, step, most) {
+                self.steps.push(self.read.events.len());
                 work += self.part::<CLOCKED>(layer, population, first..step + 1, (nodes, streams, room));
                 first = step;
             }
             self.steps.push(self.read.events.len());
-            if CLOCKED && self.read.events.len() >= most {
-                if self.read.events.len() > MOST_ENTRIES / layer.most_cells {
+            if CLOCKED && self.read.are_at_least(PART) {
+                if self.read.are_at_least(OF_STEP) {
                     room.close();
                     return work;
                 }
@@ -149,7 +148,7 @@ impl CellRun {
             nodes.iter().for_each(|&node| streams[node].close(step));
             from = to;
         }
-        self.read.events.clear();
+        self.read.clear();
         self.steps.clear();
         Work { operations, updates: operations }
     }
@@ -163,7 +162,7 @@ impl CellRun {
         // One place further on.
         ends.resize(layer.cells + 1, 0);
         let (mut reached, mut operations) = (0, 0);
-        for CellTable { places, lanes } in &layer.tables {
+        for CellTable { places, lanes, .. } in &layer.tables {
             let mut of_table = 0;
             for (events, touch) in by_touch[places.start..places.end].iter_mut().zip(&layer.touches[places.start..]) {
                 if *events == 0 {

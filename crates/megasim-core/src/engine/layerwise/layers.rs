@@ -54,8 +54,6 @@ pub(super) struct CellLayer {
     /// From one line of cells that an event reaches to the next one.
     pub cell_step: usize,
     pub cells: usize,
-    /// The most that one event reaches, or 1.
-    pub most_cells: usize,
     /// Neurons of a cell.
     pub lanes: usize,
     pub is_dense: bool,
@@ -79,6 +77,8 @@ pub(super) struct CellTable {
     pub places: Range<usize>,
     /// Neurons of a cell that are reached; the others have a weight of 0.
     pub lanes: usize,
+    /// The most cells that one event reaches, or 1.
+    pub most_cells: usize,
 }
 
 /// A node that a layer of cells reads; see [`CellInput`].
@@ -210,7 +210,8 @@ impl CellLayer {
                 let is_known = |it: &CellReach| Arc::ptr_eq(&it.touches, &reach.touches) && it.lanes == reach.lanes;
                 known.iter().position(is_known).unwrap_or_else(|| {
                     let places = touches.len()..touches.len() + reach.touches.len();
-                    tables.push(CellTable { places, lanes: reach.lanes });
+                    let most_cells = reach.touches.iter().map(|touch| touch.cells()).max().unwrap_or(0).max(1);
+                    tables.push(CellTable { places, lanes: reach.lanes, most_cells });
                     touches.extend_from_slice(&reach.touches);
                     touches.push(Touch::default());
                     known.push(reach);
@@ -225,9 +226,7 @@ impl CellLayer {
         if steps.any(|step| step != cell_step) || touches.len() >= NOWHERE as usize {
             return None;
         }
-        let most_cells = touches.iter().map(|touch| touch.cells()).max();
         Some(Self {
-            most_cells: most_cells.unwrap_or(1).max(1),
             inputs,
             tables,
             touches,

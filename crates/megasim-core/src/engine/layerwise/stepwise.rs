@@ -40,7 +40,9 @@ pub(super) struct Stepwise {
 impl Stepwise {
     /// Whether the potentials of a layer are in the cache, and its events would be in more than one list.
     pub fn fits(layer: &CellLayer) -> bool {
-        !layer.is_dense && layer.most_cells > 1 && layer.cells * layer.weights.stride * size_of::<i32>() <= MOST_BYTES
+        !layer.is_dense
+            && layer.tables.iter().any(|table| table.most_cells > 1)
+            && layer.cells * layer.weights.stride * size_of::<i32>() <= MOST_BYTES
     }
 
     /// Takes the neurons of a layer, if it can be run in this way.
