@@ -20,14 +20,15 @@ pub(super) struct AddressTable<T> {
 }
 
 impl<T> AddressTable<T> {
-    /// For the addresses of a kernel, unless it has no weights or they are many more than its neurons.
+    /// For the addresses of a kernel, unless it has no weights or they are many more than its weights and neurons.
     pub fn new(kernel: &KernelShape, array: Array, entry: impl Fn(i32, i32) -> T) -> Option<Self> {
         if kernel.is_empty() {
             return None;
         }
         let (x_min, nx) = kernel.columns(array)?;
         let (y_min, ny) = kernel.rows(array)?;
-        if nx.checked_mul(ny)? > 16 * array.len() + 4096 {
+        let weights = (kernel.nx * kernel.ny) as usize;
+        if nx.checked_mul(ny)? > 16 * array.len() + weights + 4096 {
             return None;
         }
         let address = |k: usize| Some((x_min.checked_add((k % nx) as i32)?, y_min.checked_add((k / nx) as i32)?));
@@ -136,6 +137,25 @@ mod tests {
             let port = ConvPort { nx, ny, dx, dy, x_stride, y_stride, x_expand, y_expand, weights };
             (port, Array { nx: columns, ny: rows, x_min: x, y_min: y })
         })
+    }
+
+    #[test]
+    fn a_kernel_over_a_whole_map_has_a_table_and_one_that_is_spread_far_has_none() {
+        let array = Array { nx: 2, ny: 2, x_min: 0, y_min: 0 };
+        let port = |n: u32, stride: i32| ConvPort {
+            nx: n,
+            ny: n,
+            dx: 0,
+            dy: 0,
+            x_stride: stride,
+            y_stride: stride,
+            x_expand: 1,
+            y_expand: 1,
+            weights: vec![1; (n * n) as usize].into(),
+        };
+        let table = |port| SpanTable::new(&KernelShape::new(&port), array, 1).is_some();
+        assert!(table(port(128, 1)));
+        assert!(!table(port(2, 1 << 10)));
     }
 
     proptest! {

@@ -121,3 +121,66 @@ impl CellEvents {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::layerwise::layers::{CellReach, CellRead, Touch};
+    use proptest::prelude::*;
+
+    /// Two inputs: events of the first one reach a cell, those of the second one all eight.
+    fn layer() -> CellLayer {
+        let touch = |columns| Touch { columns, lines: 1, ..Touch::default() };
+        let read = |node, columns, first_row| {
+            let reach = CellReach { touches: [touch(columns)].into(), lanes: 1, cell_step: 0 };
+            CellRead { node, reach: Some(reach), first_row }
+        };
+        CellLayer::new((8, 1), false, &[1; 9], vec![read(0, 1, 0), read(1, 8, 1)], 1).unwrap()
+    }
+
+    proptest! {
+        /// Parts have all events in order, none is beyond what it may have, and none ends too soon.
+        #[test]
+        fn parts_are_as_large_as_they_may_be(
+            counts in prop::collection::vec((0..6_usize, 0..4_usize), 1..5),
+            events in 1..9_usize,
+            entries in 1..40_usize,
+        ) {
+            let (layer, most) = (layer(), Most { events, entries });
+            let mut streams = [Stream::default(), Stream::default()];
+            for (step, &(one, all)) in counts.iter().enumerate() {
+                for (stream, n) in streams.iter_mut().zip([one, all]) {
+                    stream.places.extend(std::iter::repeat_n(0, n));
+                    stream.close(step);
+                }
+            }
+            let mut reader = CellEvents::default();
+            let sum: usize = counts.iter().map(|(one, all)| one + 8 * all).sum();
+            prop_assert_eq!(reader.begin(&layer, &streams), sum);
+            let expected: Vec<_> =
+                counts.iter().flat_map(|&(one, all)| [vec![1; one], vec![8; all]].concat()).collect();
+            let (mut parts, mut part) = (Vec::new(), Vec::new());
+            for (step, ..) in counts.iter().enumerate() {
+                loop {
+                    let was_all = reader.read(&layer, &streams, step, most);
+                    part.clear();
+                    part.extend(reader.events.iter().map(|it| layer.touches[it.touch as usize].cells()));
+                    if was_all {
+                        break;
+                    }
+                    parts.push(part.clone());
+                    reader.clear();
+                }
+            }
+            parts.push(part);
+            prop_assert_eq!(parts.concat(), expected);
+            for (k, part) in parts.iter().enumerate() {
+                let of_part: usize = part.iter().sum();
+                prop_assert!(part.len() <= events && (of_part <= entries || part.len() == 1));
+                if let Some(next) = parts.get(k + 1).and_then(|next| next.first()) {
+                    prop_assert!(part.len() == events || of_part + next > entries);
+                }
+            }
+        }
+    }
+}

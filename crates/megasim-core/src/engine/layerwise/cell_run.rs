@@ -15,11 +15,13 @@ use super::takers::Singles;
 use crate::engine::neurons::Work;
 use std::ops::Range;
 
-/// What a part of a run has at most; in clocked mode, where it has whole steps, it ends when it has as many.
-const PART: Most = Most { events: 4096, entries: 1 << 22 };
-
-// Each has a key.
-const _: () = assert!(PART.events <= 1 << KEY_BITS);
+/// What a part of a run has at most; in clocked mode, where it has whole steps, it ends when it has as many. Few events
+/// for many cells would be short lists, each with the cost of one; many lists, which do not fit into the cache, cost
+/// more than long ones gain.
+fn part(cells: usize) -> Most {
+    // Each event has a key.
+    Most { events: (2 * cells).clamp(4096, 1 << KEY_BITS), entries: 1 << 22 }
+}
 
 /// The most of a step in clocked mode.
 const OF_STEP: Most = Most { entries: 1 << 26, ..Most::ALL };
@@ -96,7 +98,7 @@ impl CellRun {
     ) -> Work {
         let mut work = Work::default();
         // In clocked mode a part has whole steps.
-        let most = if CLOCKED { Most::ALL } else { PART };
+        let most = if CLOCKED { Most::ALL } else { part(layer.cells) };
         let mut first = steps.start;
         for step in steps.clone() {
             while !self.read.read(layer, streams, step, most) {
@@ -105,7 +107,7 @@ impl CellRun {
                 first = step;
             }
             self.steps.push(self.read.events.len());
-            if CLOCKED && self.read.are_at_least(PART) {
+            if CLOCKED && self.read.are_at_least(part(layer.cells)) {
                 if self.read.are_at_least(OF_STEP) {
                     room.close();
                     return work;

@@ -1,7 +1,8 @@
 //! Runs a layer of cells step by step in clocked mode, with the potentials in memory: the weights of all events of a
 //! step are added, then the cells with input are tested, whose spikes are in order at once. As long as the potentials
-//! are in the cache this takes less than [lists of events](super::cell_run) for each cell, which have to be made, and
-//! of which the spikes have to be sorted. In event mode, where a vector is tested after each event, it takes as much.
+//! are in a cache, be it a slow one, this takes less than [lists of events](super::cell_run) for each cell, which have
+//! to be made, and of which the spikes have to be sorted. In event mode, where a vector is tested after each event, it
+//! takes as much.
 
 use super::bounds::{Bounds, VectorBounds};
 use super::cell_events::Event;
@@ -18,8 +19,8 @@ use crate::engine::extremes::extremes;
 use crate::engine::neurons::Work;
 use std::marker::PhantomData;
 
-/// Most bytes of potentials: a part of the second level of common caches.
-const MOST_BYTES: usize = 256 << 10;
+/// Most bytes of potentials: a part of the third level of common caches.
+const MOST_BYTES: usize = 4 << 20;
 
 /// Cells that are looked at together.
 const BLOCK: usize = 64;
