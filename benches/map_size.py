@@ -111,7 +111,8 @@ def main():
             for side in sizes:
                 model = scratch / f"{kind}{side}.onnx"
                 write_model(kind, side, model)
-                run(given.megasim, "convert", model, "--data", scratch / f"images{side}", "--out", model.with_suffix(""))
+                images, netfiles = scratch / f"images{side}", model.with_suffix("")
+                run(given.megasim, "convert", model, "--data", images, "--out", netfiles)
             for mode in ("event", "clocked"):
                 turn = [(scratch / f"{kind}{side}", scratch / f"images{side}") for side in sizes]
                 rounds = [[nanoseconds(given.megasim, *paths, mode) for paths in turn] for _ in range(given.rounds)]
