@@ -5,6 +5,7 @@
 use super::cell_events::{CellEvents, Most};
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
+use super::lanes::LANES;
 use super::layers::{CellLayer, CellTable};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
@@ -25,6 +26,10 @@ fn part(cells: usize) -> Most {
 
 /// The most of a step in clocked mode.
 const OF_STEP: Most = Most { entries: 1 << 26, ..Most::ALL };
+
+/// How many vectors that are tested there are for each one that spikes, at least, where spikes are rare: then a branch
+/// on them is predicted.
+const RARE: usize = 32;
 
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
@@ -130,16 +135,24 @@ impl CellRun {
         steps: Range<usize>,
         (nodes, streams, room): (&[usize], &mut [Stream], &mut Room),
     ) -> Work {
-        let operations = self.lay_out(layer);
-        self.distribute::<CLOCKED>(layer, steps.start);
-        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond } = population;
+        let operations = if layer.is_dense {
+            self.line_up::<CLOCKED>(layer, steps.start)
+        } else {
+            let operations = self.lay_out(layer);
+            self.distribute::<CLOCKED>(layer, steps.start);
+            operations
+        };
+        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond, is_rare } = population;
         let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: steps.start as u32..steps.end as u32, beyond };
         let rows = layer.weights.view();
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        All { cells, carried, lists, rules, rows, made }.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
+        let all = All { cells, carried, lists, rules, rows, made, is_rare: **is_rare };
+        all.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
+        let tested = self.entries.len() * layer.weights.stride / LANES;
+        **is_rare = layer.is_dense && self.notes.notes.len() * RARE < tested;
         self.notes.sort(if CLOCKED { steps.end } else { self.read.events.len() });
         let mut from = if CLOCKED { steps.start } else { 0 };
         for (step, &events) in steps.zip(&self.steps) {
@@ -155,10 +168,35 @@ impl CellRun {
         Work { operations, updates: operations }
     }
 
+    /// Puts the events of a dense layer, those from the first step on, into its only list. Returns how many neurons
+    /// they reach.
+    fn line_up<const CLOCKED: bool>(&mut self, layer: &CellLayer, first: usize) -> u64 {
+        let Self { read: CellEvents { events, outside, .. }, steps, ends, entries, .. } = self;
+        entries.clear();
+        let (mut operations, mut start) = (0, 0);
+        for (step, &end) in (first..).zip(&*steps) {
+            let of_step = (start..).zip(&events[start..end]);
+            entries.extend(of_step.filter_map(|(k, event)| {
+                let touch = layer.touches[event.touch as usize];
+                if touch.lines == 0 {
+                    // Rare. Behind the places of a table is that of settle events.
+                    *outside |= layer.tables.iter().all(|table| table.places.end != event.touch as usize);
+                    return None;
+                }
+                operations += u64::from(event.lanes);
+                Some((event.row + touch.row) << KEY_BITS | if CLOCKED { step } else { k } as u32)
+            }));
+            start = end;
+        }
+        ends.clear();
+        ends.push(entries.len() as u32);
+        operations
+    }
+
     /// Makes room for the lists of the cells: `ends` are where they start until they are filled. Returns how many
     /// neurons the events reach.
     fn lay_out(&mut self, layer: &CellLayer) -> u64 {
-        let Self { read: CellEvents { events, outside, .. }, by_touch, ends, entries, .. } = self;
+        let Self { read: CellEvents { events, .. }, by_touch, ends, entries, .. } = self;
         events.iter().for_each(|event| by_touch[event.touch as usize] += 1);
         ends.clear();
         // One place further on.
@@ -171,7 +209,6 @@ impl CellRun {
                     continue;
                 }
                 let events = std::mem::take(events);
-                *outside |= layer.is_dense && touch.lines == 0;
                 of_table += events as usize * touch.cells();
                 let mut cell = touch.cell as usize + 1;
                 for _ in 0..touch.lines {

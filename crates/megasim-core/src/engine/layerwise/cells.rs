@@ -121,7 +121,7 @@ impl Cells<'_> {
     /// # Safety
     /// The instructions of `L` are there. Rows of entries are inside the weights.
     #[inline(always)]
-    pub(super) unsafe fn walk<L: Lanes, K: Kind>(
+    pub(super) unsafe fn walk<L: Lanes, K: Kind, const RARE: bool>(
         &mut self,
         cell: usize,
         list: &[u32],
@@ -136,13 +136,13 @@ impl Cells<'_> {
             // SAFETY: the caller's promise; there are this many lanes.
             beyond |= unsafe {
                 if L::VECTORS == 1 {
-                    self.block::<L, K, 1>((cell, lane), list, rules, rows, made)
+                    self.block::<L, K, RARE, 1>((cell, lane), list, rules, rows, made)
                 } else {
                     match left.div_ceil(LANES) {
-                        1 => self.block::<L, K, 1>((cell, lane), list, rules, rows, made),
-                        2 => self.block::<L, K, 2>((cell, lane), list, rules, rows, made),
-                        3 => self.block::<L, K, 3>((cell, lane), list, rules, rows, made),
-                        _ => self.block::<L, K, 4>((cell, lane), list, rules, rows, made),
+                        1 => self.block::<L, K, RARE, 1>((cell, lane), list, rules, rows, made),
+                        2 => self.block::<L, K, RARE, 2>((cell, lane), list, rules, rows, made),
+                        3 => self.block::<L, K, RARE, 3>((cell, lane), list, rules, rows, made),
+                        _ => self.block::<L, K, RARE, 4>((cell, lane), list, rules, rows, made),
                     }
                 }
             };
@@ -158,7 +158,7 @@ impl Cells<'_> {
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
     #[inline(always)]
-    unsafe fn block<L: Lanes, K: Kind, const V: usize>(
+    unsafe fn block<L: Lanes, K: Kind, const RARE: bool, const V: usize>(
         &mut self,
         (cell, lane): (usize, usize),
         mut list: &[u32],
@@ -173,7 +173,7 @@ impl Cells<'_> {
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
-            let (all, branches) = (L::Mask::of(!0), V == 1 && L::BRANCHES);
+            let (all, branches) = (L::Mask::of(!0), RARE || (V == 1 && L::BRANCHES));
             let vectors = Vectors::<L>::new(rules);
             if K::CLOCKED && !K::SIGNED {
                 let mut neurons = self.load::<L, K, V>((first, n), &vectors);

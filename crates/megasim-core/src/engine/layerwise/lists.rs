@@ -23,6 +23,8 @@ pub(super) struct All<'a, 'c> {
     pub rules: &'a Rules,
     pub rows: Rows<'a>,
     pub made: &'a mut Made<'c>,
+    /// Event mode: few events make a neuron spike.
+    pub is_rare: bool,
 }
 
 impl All<'_, '_> {
@@ -60,7 +62,21 @@ impl<K: Kind> Task for Walk<'_, '_, K> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let All { cells, carried, lists: Lists { ends, entries }, rules, rows, made } = self.all;
+        if !K::CLOCKED && self.all.is_rare {
+            // SAFETY: the caller's promise.
+            return unsafe { self.walk::<L, true>() };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.walk::<L, false>() }
+    }
+}
+
+impl<K: Kind> Walk<'_, '_, K> {
+    /// # Safety
+    /// The instructions of `L` are there.
+    #[inline(always)]
+    unsafe fn walk<L: Lanes, const RARE: bool>(self) {
+        let All { cells, carried, lists: Lists { ends, entries }, rules, rows, made, .. } = self.all;
         let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
         assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
         let mut start = 0;
@@ -70,7 +86,7 @@ impl<K: Kind> Task for Walk<'_, '_, K> {
             start = end;
             if !list.is_empty() || (K::CLOCKED && *carried) {
                 // SAFETY: the caller's promise; every row is inside the weights.
-                *carried = unsafe { cells.walk::<L, K>(cell, list, rules, rows, made) };
+                *carried = unsafe { cells.walk::<L, K, RARE>(cell, list, rules, rows, made) };
             }
         }
     }

@@ -73,6 +73,8 @@ pub(super) struct Layerwise {
     silent: Vec<bool>,
     /// By population, in clocked mode.
     carried: Vec<Carried>,
+    /// By population: see [`Population::is_rare`].
+    rare: Vec<bool>,
     /// By step of the block: not 0 where a neuron is beyond the threshold after it.
     after: Vec<u16>,
     cells: CellRun,
@@ -140,6 +142,7 @@ impl Layerwise {
         }
         self.carried.clear();
         self.carried.resize(plan.populations.len(), Carried::default());
+        self.rare.resize(plan.populations.len(), false);
         let mut taken = vec![0; stimuli.len()];
         let mut first = 0;
         self.cells.read.outside = false;
@@ -194,8 +197,9 @@ impl Layerwise {
         steps: Steps,
     ) -> Work {
         let population = &run.plan.populations[id];
-        let Self { streams, silent, carried: by_population, after, cells, single, pooling, gathered, room } = self;
-        let carried = &mut by_population[id];
+        let Self { streams, silent, carried: by_population, rare, after, cells, single, pooling, gathered, room } =
+            self;
+        let (carried, is_rare) = (&mut by_population[id], &mut rare[id]);
         let nodes = &layer.nodes[..];
         after.clear();
         after.resize(steps.len, 0);
@@ -213,6 +217,7 @@ impl Layerwise {
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors: 1 },
+                    is_rare,
                 };
                 cells.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps)
             }
@@ -249,6 +254,7 @@ impl Layerwise {
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors },
+                    is_rare,
                 };
                 let work = cells.run::<CLOCKED>(&layer.cells, population, (nodes, &mut *streams, room), steps);
                 gathered.give(&mut maps);
