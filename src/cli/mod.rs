@@ -283,6 +283,7 @@ fn matched(words: &[OsString]) -> Result<(clap::Command, ArgMatches), clap::Erro
 
 /// A first word that is no command was taken for a schematic; what clap then says about the second does not help.
 fn misspelt(error: clap::Error) -> clap::Error {
+    let error = numbers::explained(error);
     let Some(word) = program::words().get(1).map(|word| word.to_string_lossy()) else { return error };
     let is_option_or_schematic = word.starts_with('-') || word.ends_with(".sch");
     let is_about_more = matches!(error.kind(), ErrorKind::ArgumentConflict | ErrorKind::UnknownArgument);

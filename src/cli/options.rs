@@ -3,6 +3,7 @@
 //!
 //! Networks and samples come from the caller's memory; options about files and printed tables are refused.
 
+use super::numbers::explained;
 use super::presented::Defaults;
 use super::progress::Progress;
 use super::{Command, applicability, compare, convert, diagnostic};
@@ -102,7 +103,9 @@ fn parse(command: &str, places: &[&str], words: &[String], of: Option<&Converted
         line = Defaults::new(command, converted.manifest()).into_command(line);
     }
     let start = ["megasim", command].into_iter().chain(places.iter().copied()).map(str::to_string);
-    let matches = line.try_get_matches_from_mut(start.chain(words.iter().cloned())).map_err(|error| message(&error))?;
+    let matches = line
+        .try_get_matches_from_mut(start.chain(words.iter().cloned()))
+        .map_err(|error| message(&explained(error)))?;
     let input = if command == "convert" { Input::TrainedNetwork } else { Input::Netfiles };
     applicability::check_on(&line, &matches, Some(input)).map_err(|error| message(&error))?;
     Command::from_arg_matches(&matches).map_err(|error| message(&error))

@@ -23,6 +23,16 @@ fn converted() -> TempDir {
 }
 
 #[test]
+fn what_is_no_number_is_told_which_numbers_there_are() {
+    let here = TempDir::new().unwrap();
+    let classify = |option, message| refused(here.path(), 2, &["classify", "net", option], message);
+    classify("--duration=0.5", "error: invalid value '0.5' for '--duration <MS>': expected a whole number\n");
+    classify("--seed=", "error: invalid value '' for '--seed <S>': expected a whole number\n");
+    classify("--seed=-5", "error: invalid value '-5' for '--seed <S>': expected a whole number from 0 on\n");
+    classify("--seed=99999999999999999999", "for '--seed <S>': expected a whole number nearer to 0\n");
+}
+
+#[test]
 fn what_is_left_out_of_figures_is_shorter_than_a_sample() {
     let here = converted();
     let latency = ["latency", "net", "--data", DIGITS, "--samples", "1", "--hardware", "serial-aer", "--warm-up"];
