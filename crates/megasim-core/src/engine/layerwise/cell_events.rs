@@ -3,6 +3,7 @@
 use super::layers::{CellLayer, CellTable};
 use super::places::{NEGATIVE, SETTLE};
 use super::streams::Stream;
+use std::ops::Range;
 
 /// An event, and what it reaches.
 #[derive(Debug, Clone, Copy)]
@@ -88,37 +89,83 @@ impl CellEvents {
         self.entries = 0;
     }
 
+    /// Reads the events of steps as long as there may be more; `ends`: by step, how many there are at its end. Returns
+    /// the step of which events are left, or the end of the steps.
+    pub fn read_steps(
+        &mut self,
+        layer: &CellLayer,
+        streams: &[Stream],
+        steps: Range<usize>,
+        most: Most,
+        ends: &mut Vec<usize>,
+    ) -> usize {
+        let [active] = &mut self.active[..] else {
+            for step in steps.clone() {
+                let is_all = self.read(layer, streams, step, most);
+                ends.push(self.events.len());
+                if !is_all {
+                    return step;
+                }
+            }
+            return steps.end;
+        };
+        // At once: most steps of an input have few events.
+        let (stream, start) = (&streams[active.node], active.next);
+        let last = start + active.room(stream.range(steps.end - 1).end - start, &self.events, &mut self.entries, most);
+        self.outside |= active.take(layer, stream, last, &mut self.events);
+        for step in steps.clone() {
+            let end = stream.range(step).end;
+            ends.push(end.min(last) - start);
+            if end > last {
+                return step;
+            }
+        }
+        steps.end
+    }
+
     /// Reads the events of a step, or the next ones of it, as long as there may be more. Says whether that were all.
     pub fn read(&mut self, layer: &CellLayer, streams: &[Stream], step: usize, most: Most) -> bool {
-        let rows = layer.weights.rows as u32;
-        for Active { node, next, first_touch, nothing, first_row, lanes, most_cells } in &mut self.active {
-            let stream = &streams[*node];
+        for active in &mut self.active {
+            let stream = &streams[active.node];
             let end = stream.range(step).end;
-            if *next >= end {
+            if active.next >= end {
                 continue;
             }
-            let mut room = (end - *next).min(most.events - self.events.len());
-            if room.saturating_mul(*most_cells) > most.entries - self.entries {
-                // Rare.
-                room = ((most.entries - self.entries) / *most_cells).max(usize::from(self.events.is_empty()));
-            }
-            self.entries = (self.entries + room * *most_cells).min(most.entries);
-            let last = *next + room;
-            let places = &stream.places[std::mem::replace(next, last)..last];
-            self.events.extend(places.iter().map(|&place| {
-                // Beyond the places of the table is one that reaches nothing.
-                let touch = *first_touch + (place & !NEGATIVE).min(*nothing);
-                Event { touch, row: *first_row + (place >> 31) * rows, lanes: *lanes }
-            }));
-            if layer.is_dense {
-                let is_outside = |place: &u32| place & !NEGATIVE >= *nothing && *place != SETTLE;
-                self.outside |= places.iter().any(is_outside);
-            }
+            let last = active.next + active.room(end - active.next, &self.events, &mut self.entries, most);
+            self.outside |= active.take(layer, stream, last, &mut self.events);
             if last < end {
                 return false;
             }
         }
         true
+    }
+}
+
+impl Active {
+    /// How many of `n` events may be read, after those that were; counts their entries.
+    #[inline(always)]
+    fn room(&self, n: usize, events: &[Event], entries: &mut usize, most: Most) -> usize {
+        let mut room = n.min(most.events - events.len());
+        if room.saturating_mul(self.most_cells) > most.entries - *entries {
+            // Rare.
+            room = ((most.entries - *entries) / self.most_cells).max(usize::from(events.is_empty()));
+        }
+        *entries = (*entries + room * self.most_cells).min(most.entries);
+        room
+    }
+
+    /// Takes the events up to `last`. Says whether one is outside the matrix of a dense layer.
+    #[inline(always)]
+    fn take(&mut self, layer: &CellLayer, stream: &Stream, last: usize, events: &mut Vec<Event>) -> bool {
+        let Self { first_touch, nothing, first_row, lanes, .. } = *self;
+        let rows = layer.weights.rows as u32;
+        let places = &stream.places[std::mem::replace(&mut self.next, last)..last];
+        events.extend(places.iter().map(|&place| {
+            // Beyond the places of the table is one that reaches nothing.
+            let touch = first_touch + (place & !NEGATIVE).min(nothing);
+            Event { touch, row: first_row + (place >> 31) * rows, lanes }
+        }));
+        layer.is_dense && places.iter().any(|&place| place & !NEGATIVE >= nothing && place != SETTLE)
     }
 }
 
@@ -142,11 +189,13 @@ mod tests {
         /// Parts have all events in order, none is beyond what it may have, and none ends too soon.
         #[test]
         fn parts_are_as_large_as_they_may_be(
-            counts in prop::collection::vec((0..6_usize, 0..4_usize), 1..5),
+            mut counts in prop::collection::vec((0..6_usize, 0..4_usize), 1..5),
+            has_second in any::<bool>(),
             events in 1..9_usize,
             entries in 1..40_usize,
         ) {
             let (layer, most) = (layer(), Most { events, entries });
+            counts.iter_mut().filter(|_| !has_second).for_each(|(_, all)| *all = 0);
             let mut streams = [Stream::default(), Stream::default()];
             for (step, &(one, all)) in counts.iter().enumerate() {
                 for (stream, n) in streams.iter_mut().zip([one, all]) {
@@ -159,20 +208,21 @@ mod tests {
             prop_assert_eq!(reader.begin(&layer, &streams), sum);
             let expected: Vec<_> =
                 counts.iter().flat_map(|&(one, all)| [vec![1; one], vec![8; all]].concat()).collect();
-            let (mut parts, mut part) = (Vec::new(), Vec::new());
-            for (step, ..) in counts.iter().enumerate() {
-                loop {
-                    let was_all = reader.read(&layer, &streams, step, most);
-                    part.clear();
-                    part.extend(reader.events.iter().map(|it| layer.touches[it.touch as usize].cells()));
-                    if was_all {
-                        break;
-                    }
-                    parts.push(part.clone());
-                    reader.clear();
+            let (mut parts, mut ends, mut first) = (Vec::new(), Vec::new(), 0);
+            while first < counts.len() {
+                let left = reader.read_steps(&layer, &streams, first..counts.len(), most, &mut ends);
+                prop_assert_eq!(ends.len(), (left + 1).min(counts.len()) - first);
+                prop_assert_eq!(ends.last(), Some(&reader.events.len()));
+                parts.push(reader.events.iter().map(|it| layer.touches[it.touch as usize].cells()).collect::<Vec<_>>());
+                let whole = parts.concat().len() - reader.events.len();
+                for (step, end) in (first..left).zip(&ends) {
+                    let up_to: usize = counts[..=step].iter().map(|(one, all)| one + all).sum();
+                    prop_assert_eq!(whole + end, up_to);
                 }
+                reader.clear();
+                ends.clear();
+                first = left;
             }
-            parts.push(part);
             prop_assert_eq!(parts.concat(), expected);
             for (k, part) in parts.iter().enumerate() {
                 let of_part: usize = part.iter().sum();

@@ -102,17 +102,18 @@ impl CellRun {
         steps: Range<usize>,
     ) -> Work {
         let mut work = Work::default();
-        // In clocked mode a part has whole steps.
-        let most = if CLOCKED { Most::ALL } else { part(layer.cells) };
         let mut first = steps.start;
-        for step in steps.clone() {
-            while !self.read.read(layer, streams, step, most) {
-                self.steps.push(self.read.events.len());
-                work += self.part::<CLOCKED>(layer, population, first..step + 1, (nodes, streams, room));
-                first = step;
-            }
+        while !CLOCKED && first < steps.end {
+            let left = self.read.read_steps(layer, streams, first..steps.end, part(layer.cells), &mut self.steps);
+            let end = (left + 1).min(steps.end);
+            work += self.part::<CLOCKED>(layer, population, first..end, (nodes, streams, room));
+            first = left;
+        }
+        // In clocked mode a part has whole steps.
+        for step in first..steps.end {
+            self.read.read(layer, streams, step, Most::ALL);
             self.steps.push(self.read.events.len());
-            if CLOCKED && self.read.are_at_least(part(layer.cells)) {
+            if self.read.are_at_least(part(layer.cells)) {
                 if self.read.are_at_least(OF_STEP) {
                     room.close();
                     return work;
