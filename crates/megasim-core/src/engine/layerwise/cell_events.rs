@@ -89,8 +89,8 @@ impl CellEvents {
         self.entries = 0;
     }
 
-    /// Reads the events of steps as long as there may be more; `ends`: by step, how many there are at its end. Returns
-    /// the step of which events are left, or the end of the steps.
+    /// Event mode: reads the events of steps as long as there may be more; `ends`: by step, how many there are at its
+    /// end. Returns the step of which events are left, or the end of the steps.
     pub fn read_steps(
         &mut self,
         layer: &CellLayer,
@@ -118,6 +118,25 @@ impl CellEvents {
             ends.push(end.min(last) - start);
             if end > last {
                 return step;
+            }
+        }
+        steps.end
+    }
+
+    /// Clocked: reads whole steps until there are at least so many events; `ends` as above. Returns the next step.
+    pub fn read_whole_steps(
+        &mut self,
+        layer: &CellLayer,
+        streams: &[Stream],
+        steps: Range<usize>,
+        least: Most,
+        ends: &mut Vec<usize>,
+    ) -> usize {
+        for step in steps.clone() {
+            self.read(layer, streams, step, Most::ALL);
+            ends.push(self.events.len());
+            if self.are_at_least(least) {
+                return step + 1;
             }
         }
         steps.end

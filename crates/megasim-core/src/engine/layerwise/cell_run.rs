@@ -103,27 +103,21 @@ impl CellRun {
     ) -> Work {
         let mut work = Work::default();
         let mut first = steps.start;
-        while !CLOCKED && first < steps.end {
-            let left = self.read.read_steps(layer, streams, first..steps.end, part(layer.cells), &mut self.steps);
-            let end = (left + 1).min(steps.end);
-            work += self.part::<CLOCKED>(layer, population, first..end, (nodes, streams, room));
-            first = left;
-        }
-        // In clocked mode a part has whole steps.
-        for step in steps.clone().filter(|_| CLOCKED) {
-            self.read.read(layer, streams, step, Most::ALL);
-            self.steps.push(self.read.events.len());
-            if self.read.are_at_least(part(layer.cells)) {
+        while first < steps.end {
+            let (rest, most, ends) = (first..steps.end, part(layer.cells), &mut self.steps);
+            let (end, left) = if CLOCKED {
+                let end = self.read.read_whole_steps(layer, streams, rest, most, ends);
                 if self.read.are_at_least(OF_STEP) {
                     room.close();
                     return work;
                 }
-                work += self.part::<CLOCKED>(layer, population, first..step + 1, (nodes, streams, room));
-                first = step + 1;
-            }
-        }
-        if first < steps.end {
-            work += self.part::<CLOCKED>(layer, population, first..steps.end, (nodes, streams, room));
+                (end, end)
+            } else {
+                let left = self.read.read_steps(layer, streams, rest, most, ends);
+                ((left + 1).min(steps.end), left)
+            };
+            work += self.part::<CLOCKED>(layer, population, first..end, (nodes, streams, room));
+            first = left;
         }
         work
     }
