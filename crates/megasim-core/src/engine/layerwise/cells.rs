@@ -154,6 +154,7 @@ impl Cells<'_> {
     /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
     /// could predict: all that did change under masks, and the masks are kept. Of one vector few do, and in AVX-512 a
     /// branch that is wrong now and then takes less than to wait for the masks.
+    /// `RARE`: so few vectors spike that a branch is predicted on any instructions.
     ///
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
