@@ -200,17 +200,20 @@ impl Kernel {
     }
 
     /// How many neurons of the array of one map an event at `(x, y)` reaches.
-    #[inline]
+    #[inline(always)]
     pub fn reached(&self, array: Array, x: i32, y: i32) -> u64 {
         match (&self.single, &self.spans) {
             (Some(single), _) => single.tap(x, y).is_some().into(),
             (None, Some(table)) => table.of(x, y).operations(),
-            (None, None) => {
-                let mut neurons = 0;
-                self.each_span(array, 1, x, y, |span| neurons += span.len as u64);
-                neurons
-            }
+            (None, None) => self.reached_without_table(array, x, y),
         }
+    }
+
+    #[inline(never)]
+    fn reached_without_table(&self, array: Array, x: i32, y: i32) -> u64 {
+        let mut neurons = 0;
+        self.each_span(array, 1, x, y, |span| neurons += span.len as u64);
+        neurons
     }
 
     /// Calls `touch` for each stretch of neurons that an event at `(x, y)` reaches, in raster order: by the table, or
@@ -237,7 +240,7 @@ impl Port {
     ///
     /// # Errors
     /// If it has no line in the matrix.
-    #[inline]
+    #[inline(always)]
     pub fn reached(&self, array: Array, x: i32, y: i32) -> Result<u64, Outside> {
         match &self.synapses {
             Synapses::Kernel(kernel) => Ok(kernel.reached(array, x, y)),

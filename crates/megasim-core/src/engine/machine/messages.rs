@@ -1,6 +1,7 @@
 //! What is on its way in a step that is processed link by link and core by core.
 
-use super::receivers::Way;
+use super::agenda::{Agenda, EventKind, Scheduled};
+use super::receivers::{Receivers, Way};
 use super::slab::Slab;
 use crate::network::{StimulusEvent, Tick};
 use std::cmp::Reverse;
@@ -85,6 +86,43 @@ impl Sweep {
     pub fn send(&mut self, event: Sent) -> u32 {
         self.events.push(event);
         (self.events.len() - 1) as u32
+    }
+
+    /// A message that leaves a link comes to the next one, or to its core; the event is there when all of them are.
+    #[inline(always)]
+    pub fn hand_on(&mut self, receivers: &Receivers, due: &mut Agenda, message: &Message, leaves: Tick) {
+        let &Message { requested, receiver, event, way: Way { begin, end }, .. } = message;
+        let way = Way { begin: begin + 1, end };
+        // Made where it goes: a copy of what has just been written part by part would wait for all of it.
+        let message = |time: Tick| Message { time, requested, receiver, event, way };
+        if way.begin < way.end {
+            let next = &mut self.links[receivers.link(way.begin).0 as usize];
+            match next.in_ring {
+                false => next.messages.push(message(leaves)),
+                true => self.due_in_ring(due, message(leaves)),
+            }
+            return;
+        }
+        let target = receivers.target(receiver);
+        let mut comes = leaves;
+        if target.copies > 1 {
+            let (travelling, latest) = &mut self.copies[self.events[event as usize].copies as usize];
+            *travelling -= 1;
+            *latest = leaves.max(*latest);
+            if *travelling > 0 {
+                return;
+            }
+            comes = *latest;
+        }
+        self.cores[target.core as usize].push(message(comes));
+    }
+
+    /// Puts a message that comes to a link of a ring on the list of what is due.
+    #[inline(never)]
+    pub fn due_in_ring(&mut self, due: &mut Agenda, message: Message) {
+        let Message { time, requested, receiver: who, .. } = message;
+        let index = self.ring.put(message);
+        due.push(Scheduled { time, what: EventKind::Travel, requested, who, index });
     }
 
     /// Forgets what a run that failed has left.

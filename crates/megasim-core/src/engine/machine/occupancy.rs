@@ -49,6 +49,7 @@ pub struct OccupancyPoint {
 }
 
 impl Bucket {
+    #[inline]
     fn add(&mut self, other: &Self) {
         if other.ticks == 0 {
             return;
@@ -62,22 +63,31 @@ impl Bucket {
 
 impl Occupancy {
     /// Adds a value that was constant from tick `from` to before tick `to`.
+    #[inline]
     pub fn record(&mut self, value: u64, from: u64, to: u64) {
         if from >= to {
             return;
         }
+        let (first, last) = (from >> self.shift, (to - 1) >> self.shift);
+        match self.buckets.get_mut(first as usize) {
+            // As most values that come one after the other.
+            Some(bucket) if first == last => {
+                let ticks = to - from;
+                let sum = u128::from(value) * u128::from(ticks);
+                bucket.add(&Bucket { ticks, sum, least: value, most: value });
+            }
+            _ => self.record_in_several(value, from, to),
+        }
+    }
+
+    #[inline(never)]
+    fn record_in_several(&mut self, value: u64, from: u64, to: u64) {
         while (to - 1) >> self.shift >= MOST as u64 {
             self.coarsen();
         }
         let (first, last) = ((from >> self.shift) as usize, ((to - 1) >> self.shift) as usize);
         if self.buckets.len() <= last {
             self.buckets.resize(last + 1, Bucket::default());
-        }
-        if first == last {
-            // As most values that come one after the other.
-            let ticks = to - from;
-            let sum = u128::from(value) * u128::from(ticks);
-            return self.buckets[first].add(&Bucket { ticks, sum, least: value, most: value });
         }
         for (k, bucket) in self.buckets.iter_mut().enumerate().take(last + 1).skip(first) {
             let start = (k as u64) << self.shift;

@@ -12,7 +12,7 @@ use super::messages::{Arrival, Inbox, Message, Sent, Sweep};
 use super::order::{Members, Order, Unit};
 use super::receivers::Way;
 use super::run::{Run, span, times};
-use super::state::Gate;
+use super::state::{Gate, State};
 use super::statistics::LinkStatistics;
 use crate::engine::Error;
 use crate::engine::action::{Action, action};
@@ -36,6 +36,18 @@ fn in_order(messages: &mut [Message], events: &[Sent]) {
     if !messages.is_sorted_by(|a, b| compare(a, b).is_le()) {
         messages.sort_by(compare);
     }
+}
+
+/// A message goes over a link that is free from a tick on, and takes a time; says when it leaves.
+#[inline(always)]
+fn pass(statistics: &mut LinkStatistics, warm_up: Tick, message: &Message, (free_at, time): (Tick, Tick)) -> Tick {
+    let start = message.time.max(free_at);
+    let leaves = start.saturating_add(time);
+    if message.requested >= warm_up {
+        statistics.busy += span(start, leaves);
+        statistics.wait.record(span(message.time, start), 1);
+    }
+    leaves
 }
 
 impl Run<'_, '_> {
@@ -120,7 +132,8 @@ impl Run<'_, '_> {
             let Inbox { messages, taken, in_ring } = &mut self.state.sweep.links[link as usize];
             (*taken, *in_ring) = (0, true);
             let mut messages = std::mem::take(messages);
-            messages.drain(..).for_each(|message| self.due_in_ring(message));
+            let State { sweep, due, .. } = &mut *self.state;
+            messages.drain(..).for_each(|message| sweep.due_in_ring(due, message));
             self.state.sweep.links[link as usize].messages = messages;
         }
         let due =
@@ -134,7 +147,7 @@ impl Run<'_, '_> {
             if what == EventKind::Travel {
                 let message = self.state.sweep.ring.take(index);
                 let link = self.plan.receivers.link(message.way.begin);
-                self.carry(link.0, message);
+                self.carry(link.0, &message);
                 continue;
             }
             self.request_at_once(who as usize, time);
@@ -145,13 +158,6 @@ impl Run<'_, '_> {
         links.iter().for_each(|&link| self.state.sweep.links[link as usize].in_ring = false);
     }
 
-    #[inline(never)]
-    fn due_in_ring(&mut self, message: Message) {
-        let Message { time, requested, receiver: who, .. } = message;
-        let index = self.state.sweep.ring.put(message);
-        self.state.due.push(Scheduled { time, what: EventKind::Travel, requested, who, index });
-    }
-
     /// When a node may request its next event.
     fn next_request(&self, node: usize) -> Option<Tick> {
         Some(self.state.head_time(node, self.stimuli)?.max(self.state.nodes[node].last_ack))
@@ -159,58 +165,37 @@ impl Run<'_, '_> {
 
     /// A link carries what has come to it up to a tick.
     fn carry_until(&mut self, link: u32, until: Tick) {
-        loop {
-            let Inbox { messages, taken, .. } = &mut self.state.sweep.links[link as usize];
-            let Some(&message) = messages.get(*taken).filter(|message| message.time <= until) else { return };
-            *taken += 1;
-            self.carry(link, message);
+        let Inbox { messages, taken, .. } = &mut self.state.sweep.links[link as usize];
+        let begin = *taken;
+        *taken += messages[begin..].iter().take_while(|message| message.time <= until).count();
+        let end = *taken;
+        if begin == end {
+            return;
         }
+        // No link of a step without a ring is on the way of its own messages.
+        let messages = std::mem::take(messages);
+        let State { links_free_at, link_times, sweep, due, .. } = &mut *self.state;
+        let statistics = &mut self.statistics.links[link as usize];
+        let (time, warm_up) = (link_times[link as usize], self.showing.warm_up);
+        let mut free_at = links_free_at[link as usize];
+        for message in &messages[begin..end] {
+            free_at = pass(statistics, warm_up, message, (free_at, time));
+            sweep.hand_on(&self.plan.receivers, due, message, free_at);
+        }
+        links_free_at[link as usize] = free_at;
+        debug_assert!(sweep.links[link as usize].messages.is_empty());
+        sweep.links[link as usize].messages = messages;
     }
 
     /// A link carries a message; says when it is free again.
     #[inline]
-    fn carry(&mut self, link: u32, mut message: Message) -> Tick {
-        let time = self.state.link_times[link as usize];
-        let free_at = &mut self.state.links_free_at[link as usize];
-        let (came, start) = (message.time, message.time.max(*free_at));
-        let leaves = start.saturating_add(time);
-        *free_at = leaves;
-        if message.requested >= self.showing.warm_up {
-            let LinkStatistics { busy, wait } = &mut self.statistics.links[link as usize];
-            *busy += span(start, leaves);
-            wait.record(span(came, start), 1);
-        }
-        message.time = leaves;
-        message.way.begin += 1;
-        if message.way.begin < message.way.end {
-            let next = self.plan.receivers.link(message.way.begin).0 as usize;
-            let next = &mut self.state.sweep.links[next];
-            if next.in_ring {
-                self.due_in_ring(message);
-            } else {
-                next.messages.push(message);
-            }
-        } else {
-            self.come(message);
-        }
-        leaves
-    }
-
-    /// A message comes to its core; the event is there when all of them are.
-    #[inline]
-    fn come(&mut self, mut message: Message) {
-        let target = self.plan.receivers.target(message.receiver);
-        let Sweep { copies, events, cores, .. } = &mut self.state.sweep;
-        if target.copies > 1 {
-            let (travelling, latest) = &mut copies[events[message.event as usize].copies as usize];
-            *travelling -= 1;
-            *latest = message.time.max(*latest);
-            if *travelling > 0 {
-                return;
-            }
-            message.time = *latest;
-        }
-        cores[target.core as usize].push(message);
+    fn carry(&mut self, link: u32, message: &Message) -> Tick {
+        let State { links_free_at, link_times, sweep, due, .. } = &mut *self.state;
+        let free_at = &mut links_free_at[link as usize];
+        let statistics = &mut self.statistics.links[link as usize];
+        *free_at = pass(statistics, self.showing.warm_up, message, (*free_at, link_times[link as usize]));
+        sweep.hand_on(&self.plan.receivers, due, message, *free_at);
+        *free_at
     }
 
     /// A node requests its next event: its messages take their first links.
@@ -244,7 +229,7 @@ impl Run<'_, '_> {
             for &way in ways {
                 let link = plan.receivers.link(way.begin).0;
                 self.carry_until(link, r);
-                answered = answered.max(self.carry(link, Message { way, ..message }));
+                answered = answered.max(self.carry(link, &Message { way, ..message }));
             }
             acknowledged = acknowledged.max(answered.saturating_add(target.link.acknowledge_delay));
         }
