@@ -147,11 +147,6 @@ impl Touched {
                 }
                 kernel.each_span(plan.array, 1, x, y, |span| {
                     let (mut n, end) = (span.neuron, span.neuron + span.len);
-                    if n % 64 + span.len <= 64 {
-                        // As most: it is in one word.
-                        self.bits[n / 64] |= (u64::MAX >> (64 - span.len)) << (n % 64);
-                        return;
-                    }
                     while n < end {
                         let until = end.min((n / 64 + 1) * 64);
                         self.bits[n / 64] |= (u64::MAX >> (64 - (until - n))) << (n % 64);

@@ -94,12 +94,12 @@ impl Sweep {
         let &Message { requested, receiver, event, way: Way { begin, end }, .. } = message;
         let way = Way { begin: begin + 1, end };
         // Made where it goes: a copy of what has just been written part by part would wait for all of it.
-        let message = |time: Tick| Message { time, requested, receiver, event, way };
+        let coming = |time: Tick| Message { time, requested, receiver, event, way };
         if way.begin < way.end {
             let next = &mut self.links[receivers.link(way.begin).0 as usize];
             match next.in_ring {
-                false => next.messages.push(message(leaves)),
-                true => self.due_in_ring(due, message(leaves)),
+                false => next.messages.push(coming(leaves)),
+                true => self.due_in_ring(due, coming(leaves)),
             }
             return;
         }
@@ -114,7 +114,7 @@ impl Sweep {
             }
             comes = *latest;
         }
-        self.cores[target.core as usize].push(message(comes));
+        self.cores[target.core as usize].push(coming(comes));
     }
 
     /// Puts a message that comes to a link of a ring on the list of what is due.
