@@ -239,6 +239,97 @@ proptest! {
     }
 }
 
+/// Layers in which few events make a neuron spike, fully connected or of some maps, of which vectors are not full.
+#[derive(Debug, Clone)]
+struct Rare {
+    neurons: NeuronParameters,
+    /// Weights are multiplied by it; potentials come near to the limits of 32 bits, or to a floor.
+    scale: i32,
+    weights: Vec<i32>,
+    is_dense: bool,
+    outputs: u32,
+    events: Vec<(Tick, i32, i32, bool)>,
+}
+
+/// Width and height of the source.
+const SIDE: i32 = 4;
+
+fn rare() -> impl Strategy<Value = Rare> {
+    let neurons = (prop_oneof![plain_neurons(), signed_neurons()], 300i32..2000);
+    let events = prop::collection::vec((0i64..300, 0..SIDE, 0..SIDE, prop::bool::weighted(0.3)), 500..3000);
+    let weights = prop::collection::vec(-100i32..140, 61);
+    let scale = prop_oneof![Just(1), Just(100_000), Just(1_000_000)];
+    (neurons, scale, weights, any::<bool>(), 1u32..70, events).prop_map(
+        |((neurons, threshold), scale, weights, is_dense, outputs, events)| {
+            let scaled = |value: i32| value.saturating_mul(scale).max(-2_147_483_646);
+            let neurons = NeuronParameters {
+                threshold_plus: scaled(threshold),
+                threshold_minus: scaled(neurons.threshold_minus),
+                membrane_reset: neurons.membrane_reset.min(threshold - 1),
+                ..neurons
+            };
+            Rare { neurons, scale, weights, is_dense, outputs, events }
+        },
+    )
+}
+
+impl Rare {
+    fn weights(&self, n: u32, first: u32) -> Arc<[i32]> {
+        (0..n).map(|k| self.weights[(first + k * 7 + k / 61) as usize % self.weights.len()] * self.scale).collect()
+    }
+
+    fn network(&self) -> Network {
+        let (neurons, side) = (self.neurons, SIDE as u32);
+        let mut builder = NetworkBuilder::new();
+        let source = builder.source("in").unwrap();
+        if self.is_dense {
+            let array = Array { nx: self.outputs, ny: 1, x_min: 0, y_min: 0 };
+            let weights = self.weights(side * side * self.outputs, 0);
+            let ports = vec![FullyConnectedPort { nx_pre: side, ny_pre: side, weights }];
+            let full = FullyConnected { array, neurons, ports, output: Output::whole(array) };
+            builder.module(module(ModuleKind::FullyConnected(full), &[source]), &["out"]).unwrap();
+        } else {
+            let array = Array { nx: side, ny: side, x_min: 0, y_min: 0 };
+            for map in 0..self.outputs {
+                let ports = vec![ConvPort::kernel(3, 3, -1, -1, self.weights(9, map * 5))];
+                let conv = ModuleKind::Conv(Conv { array, neurons, ports, output: Output::whole(array) });
+                builder.module(module(conv, &[source]), &[format!("out_{map}")]).unwrap();
+            }
+        }
+        builder.build(1000).unwrap()
+    }
+}
+
+proptest! {
+    /// The second run begins as one with few spikes.
+    #[test]
+    fn layers_with_few_spikes_are_run_as_event_by_event(rare in rare()) {
+        let network = rare.network();
+        let polarity = |negative| if negative { Polarity::Negative } else { Polarity::Positive };
+        let events = rare.events.iter().map(|&(t_pre, x, y, negative)| {
+            StimulusEvent { t_pre, x, y, polarity: polarity(negative) }
+        });
+        let stimuli = [Stimulus::from_events(events)];
+        for kernel in Variant::available() {
+            let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
+            for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
+                let mut layers = Simulation::new(&plan, mode, &Probes::all(&network));
+                let mut events = Simulation::new(&plan, mode, &Probes::all(&network));
+                let expected = events.run_until(&stimuli, |_| false).unwrap();
+                for _ in 0..2 {
+                    let found = layers.run(&stimuli).unwrap();
+                    prop_assert_eq!(&found.nodes, &expected.nodes, "{:?} {:?}", kernel, mode);
+                    prop_assert_eq!(&found.summary, &expected.summary, "{:?} {:?}", kernel, mode);
+                    for module in (0..network.modules().len()).map(ModuleId::new) {
+                        prop_assert_eq!(layers.potentials(module), events.potentials(module));
+                        prop_assert_eq!(layers.totals(module), events.totals(module));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A map on its own whose potentials fall out of 32 bits, a little by each event, and rise again.
 #[test]
 fn potentials_of_a_map_fall_out_of_32_bits_within_a_block() {

@@ -1,6 +1,6 @@
 //! The events that a layer of cells reads, step by step.
 
-use super::layers::{CellLayer, CellTable};
+use super::layers::{CellLayer, CellTable, Touch};
 use super::places::{NEGATIVE, SETTLE};
 use super::streams::Stream;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(super) struct Event {
     /// Among those of the layer.
     pub touch: u32,
-    /// The first row of weights of its port, or of the negated ones.
+    /// The first row of weights of its port, or of the negated ones; of a dense layer its own row.
     pub row: u32,
     /// Neurons that it reaches in a cell.
     pub lanes: u32,
@@ -29,6 +29,14 @@ struct Active {
     lanes: u32,
     /// The most cells that one of its events reaches.
     most_cells: usize,
+}
+
+/// Events of a dense layer without a line in its matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// All are settle events.
+    Settle,
+    Outside,
 }
 
 /// What may be read at once.
@@ -51,7 +59,9 @@ pub(super) struct CellEvents {
     /// How many cells they reach at most, in sum.
     entries: usize,
     active: Vec<Active>,
-    /// An event had no line in the matrix of a dense layer, which is an error.
+    /// Some events have no line in the matrix of a dense layer.
+    pub any_without_line: bool,
+    /// One of these was no settle event, which is an error.
     pub outside: bool,
 }
 
@@ -87,6 +97,7 @@ impl CellEvents {
     pub fn clear(&mut self) {
         self.events.clear();
         self.entries = 0;
+        self.any_without_line = false;
     }
 
     /// Event mode: reads the events of steps as long as there may be more; `ends`: by step, how many there are at its
@@ -112,7 +123,10 @@ impl CellEvents {
         // At once: most steps of an input have few events.
         let (stream, start) = (&streams[active.node], active.next);
         let last = start + active.room(stream.range(steps.end - 1).end - start, &self.events, &mut self.entries, most);
-        self.outside |= active.take(layer, stream, last, &mut self.events);
+        if let Some(missing) = active.take(layer, stream, last, &mut self.events) {
+            self.any_without_line = true;
+            self.outside |= missing == Missing::Outside;
+        }
         for step in steps.clone() {
             let end = stream.range(step).end;
             ends.push(end.min(last) - start);
@@ -151,7 +165,10 @@ impl CellEvents {
                 continue;
             }
             let last = active.next + active.room(end - active.next, &self.events, &mut self.entries, most);
-            self.outside |= active.take(layer, stream, last, &mut self.events);
+            if let Some(missing) = active.take(layer, stream, last, &mut self.events) {
+                self.any_without_line = true;
+                self.outside |= missing == Missing::Outside;
+            }
             if last < end {
                 return false;
             }
@@ -173,18 +190,30 @@ impl Active {
         room
     }
 
-    /// Takes the events up to `last`. Says whether one is outside the matrix of a dense layer.
+    /// Takes the events up to `last`. Says whether some have no line in the matrix of a dense layer.
     #[inline(always)]
-    fn take(&mut self, layer: &CellLayer, stream: &Stream, last: usize, events: &mut Vec<Event>) -> bool {
+    fn take(&mut self, layer: &CellLayer, stream: &Stream, last: usize, events: &mut Vec<Event>) -> Option<Missing> {
         let Self { first_touch, nothing, first_row, lanes, .. } = *self;
         let rows = layer.weights.rows as u32;
         let places = &stream.places[std::mem::replace(&mut self.next, last)..last];
-        events.extend(places.iter().map(|&place| {
-            // Beyond the places of the table is one that reaches nothing.
-            let touch = first_touch + (place & !NEGATIVE).min(nothing);
-            Event { touch, row: first_row + (place >> 31) * rows, lanes }
+        // Beyond the places of the table is one that reaches nothing.
+        let touch = |place: u32| first_touch + (place & !NEGATIVE).min(nothing);
+        let event = |&place: &u32| Event { touch: touch(place), row: first_row + (place >> 31) * rows, lanes };
+        if !layer.is_dense {
+            events.extend(places.iter().map(event));
+            return None;
+        }
+        let mut all_have_lines = true;
+        events.extend(places.iter().map(event).map(|event| {
+            let Touch { row, lines, .. } = layer.touches[event.touch as usize];
+            all_have_lines &= lines != 0;
+            Event { row: event.row + row, ..event }
         }));
-        layer.is_dense && places.iter().any(|&place| place & !NEGATIVE >= nothing && place != SETTLE)
+        if all_have_lines {
+            return None;
+        }
+        let is_outside = |&place: &u32| place != SETTLE && layer.touches[touch(place) as usize].lines == 0;
+        Some(if places.iter().any(is_outside) { Missing::Outside } else { Missing::Settle })
     }
 }
 

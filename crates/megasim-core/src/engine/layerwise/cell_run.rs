@@ -2,10 +2,9 @@
 //! the potentials of its cell in registers, and the spikes are put in order; or in clocked mode, where all fits into
 //! the cache, the layer is run [step by step](Stepwise).
 
-use super::cell_events::{CellEvents, Most};
+use super::cell_events::{CellEvents, Event, Most};
 use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
-use super::lanes::LANES;
 use super::layers::{CellLayer, CellTable};
 use super::lists::{All, Lists};
 use super::notes::{KEY_BITS, Notes};
@@ -26,10 +25,6 @@ fn part(cells: usize) -> Most {
 
 /// The most of a step in clocked mode.
 const OF_STEP: Most = Most { entries: 1 << 26, ..Most::ALL };
-
-/// How many vectors that are tested there are for each one that spikes, at least, where spikes are rare: then a branch
-/// on them is predicted.
-const RARE: usize = 32;
 
 /// Scratch for layers of cells.
 #[derive(Debug, Clone, Default)]
@@ -137,26 +132,20 @@ impl CellRun {
             self.distribute::<CLOCKED>(layer, steps.start);
             operations
         };
-        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond, is_rare } = population;
+        let Population { neurons, rules, is_signed, repeats, kernel, carried, beyond, spikes_are_rare } = population;
         let Singles { v, counts, saturations } = neurons;
         let cells = &mut Cells { v, counts, saturations, lanes: layer.lanes, names: layer.names };
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: steps.start as u32..steps.end as u32, beyond };
         let rows = layer.weights.view();
         let lists = Lists { ends: &self.ends, entries: &self.entries };
-        let all = All { cells, carried, lists, rules, rows, made, is_rare: **is_rare };
+        let all = All { cells, carried, lists, rules, rows, made, spikes_are_rare };
         all.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
-        let tested = self.entries.len() * layer.weights.stride / LANES;
-        **is_rare = layer.is_dense && self.notes.notes.len() * RARE < tested;
         self.notes.sort(if CLOCKED { steps.end } else { self.read.events.len() });
-        let mut from = if CLOCKED { steps.start } else { 0 };
-        for (step, &events) in steps.zip(&self.steps) {
-            let to = if CLOCKED { step + 1 } else { events };
-            if room.take(self.notes.spikes(from..to)) {
-                self.notes.leave(from..to, layer.names, nodes, streams);
-            }
-            nodes.iter().for_each(|&node| streams[node].close(step));
-            from = to;
+        let end = if CLOCKED { steps.end } else { self.read.events.len() };
+        if room.take(self.notes.spikes(0..end)) {
+            let ends = steps.clone().zip(&self.steps).map(|(step, &events)| if CLOCKED { step + 1 } else { events });
+            self.notes.leave_by_step(steps.start, ends, layer.names, nodes, streams);
         }
         self.read.clear();
         self.steps.clear();
@@ -166,22 +155,24 @@ impl CellRun {
     /// Puts the events of a dense layer, those from the first step on, into its only list. Returns how many neurons
     /// they reach.
     fn line_up<const CLOCKED: bool>(&mut self, layer: &CellLayer, first: usize) -> u64 {
-        let Self { read: CellEvents { events, outside, .. }, steps, ends, entries, .. } = self;
+        let Self { read: CellEvents { events, any_without_line, .. }, steps, ends, entries, .. } = self;
+        let entry = |(key, event): (usize, &Event)| event.row << KEY_BITS | key as u32;
         entries.clear();
-        let (mut operations, mut start) = (0, 0);
-        for (step, &end) in (first..).zip(&*steps) {
-            let of_step = (start..).zip(&events[start..end]);
-            entries.extend(of_step.filter_map(|(k, event)| {
-                let touch = layer.touches[event.touch as usize];
-                if touch.lines == 0 {
-                    // Rare. Behind the places of a table is that of settle events.
-                    *outside |= layer.tables.iter().all(|table| table.places.end != event.touch as usize);
-                    return None;
-                }
-                operations += u64::from(event.lanes);
-                Some((event.row + touch.row) << KEY_BITS | if CLOCKED { step } else { k } as u32)
-            }));
-            start = end;
+        if CLOCKED {
+            let mut start = 0;
+            for (step, &end) in (first..).zip(&*steps) {
+                entries.extend(events[start..end].iter().map(|event| entry((step, event))));
+                start = end;
+            }
+        } else {
+            entries.extend(events.iter().enumerate().map(entry));
+        }
+        let mut operations: u64 = events.iter().map(|event| u64::from(event.lanes)).sum();
+        if *any_without_line {
+            let has_line = |event: &&Event| layer.touches[event.touch as usize].lines != 0;
+            operations = events.iter().filter(has_line).map(|event| u64::from(event.lanes)).sum();
+            let mut all = events.iter();
+            entries.retain(|_| all.next().is_some_and(|event| has_line(&event)));
         }
         ends.clear();
         ends.push(entries.len() as u32);

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// The key of an entry: the number of the event, or (clocked) of the step.
 #[inline(always)]
-fn key(entry: u32) -> u32 {
+pub(super) fn key(entry: u32) -> u32 {
     entry & ((1 << KEY_BITS) - 1)
 }
 
@@ -39,6 +39,21 @@ impl Rows<'_> {
     #[inline(always)]
     fn reached(&self, row: usize, vector: usize) -> u16 {
         self.reached[row * (self.stride / LANES) + vector]
+    }
+
+    /// Whether most weights are far, and then how many entries are added while others are fetched.
+    fn at_once(&self) -> (bool, usize) {
+        let is_far = self.weights.len() > MANY_WEIGHTS;
+        (is_far, if is_far { AHEAD } else { usize::MAX })
+    }
+
+    /// Fetches the weights of the next entries, `V` vectors from a lane on.
+    #[inline(always)]
+    fn fetch<L: Lanes, const V: usize>(&self, list: &[u32], lane: usize) {
+        for entry in list.iter().take(AHEAD) {
+            let row = self.weights.as_ptr().wrapping_add((entry >> KEY_BITS) as usize * self.stride + lane);
+            (0..V).for_each(|c| L::prefetch(row.wrapping_add(c * LANES)));
+        }
     }
 }
 
@@ -86,13 +101,19 @@ impl Made<'_> {
 }
 
 /// Clocked: events of a step from which on a branch on the last one of a step takes less than masks do.
-const GROUP: usize = 3;
+const MANY_OF_STEP: usize = 3;
+
+/// Event mode: events that are added with one test, where few neurons spike.
+const GROUP: usize = 4;
 
 /// Weights, in integers, of which most are not in the second level of common caches.
-const MANY_WEIGHTS: usize = 1 << 17;
+const MANY_WEIGHTS: usize = 1 << 18;
 
 /// Entries whose weights are fetched while those before them are added.
 const AHEAD: usize = 32;
+
+/// Entries that are added one by one before it is asked again whether they may be added at once.
+const LEAST: usize = 16;
 
 /// Entries of one list, and the key after them.
 struct Segment<'l> {
@@ -129,26 +150,91 @@ impl Cells<'_> {
         rows: Rows<'_>,
         made: &mut Made<'_>,
     ) -> bool {
-        let mut beyond = false;
-        let mut lane = 0;
+        let (mut beyond, mut lane) = (false, 0);
         while lane < self.lanes {
-            let left = self.lanes - lane;
+            let left = (self.lanes - lane).div_ceil(LANES);
+            let at = (cell, lane);
             // SAFETY: the caller's promise; there are this many lanes.
-            beyond |= unsafe {
-                if L::VECTORS == 1 {
-                    self.block::<L, K, RARE, 1>((cell, lane), list, rules, rows, made)
-                } else {
-                    match left.div_ceil(LANES) {
-                        1 => self.block::<L, K, RARE, 1>((cell, lane), list, rules, rows, made),
-                        2 => self.block::<L, K, RARE, 2>((cell, lane), list, rules, rows, made),
-                        3 => self.block::<L, K, RARE, 3>((cell, lane), list, rules, rows, made),
-                        _ => self.block::<L, K, RARE, 4>((cell, lane), list, rules, rows, made),
+            unsafe {
+                if RARE && L::GROUPS && !K::CLOCKED && !K::REACHED && !K::REPEATS {
+                    match left {
+                        1 => self.in_groups::<L, K, 1>(at, list, rules, rows, made),
+                        _ => self.in_groups::<L, K, 2>(at, list, rules, rows, made),
                     }
+                    lane += 2 * LANES;
+                    continue;
                 }
-            };
-            lane += L::VECTORS * LANES;
+                beyond |= match left {
+                    _ if L::VECTORS == 1 => self.block::<L, K, RARE, 1>(at, list, rules, rows, made),
+                    1 => self.block::<L, K, RARE, 1>(at, list, rules, rows, made),
+                    2 => self.block::<L, K, RARE, 2>(at, list, rules, rows, made),
+                    3 => self.block::<L, K, RARE, 3>(at, list, rules, rows, made),
+                    _ => self.block::<L, K, RARE, 4>(at, list, rules, rows, made),
+                };
+                lane += L::VECTORS * LANES;
+            }
         }
         beyond
+    }
+
+    /// Event mode: `V` vectors of a cell, from a lane on, some events after the other with one test for all of them,
+    /// as few neurons spike.
+    ///
+    /// # Safety
+    /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
+    #[inline(always)]
+    unsafe fn in_groups<L: Lanes, K: Kind, const V: usize>(
+        &mut self,
+        (cell, lane): (usize, usize),
+        mut list: &[u32],
+        rules: &Rules,
+        rows: Rows<'_>,
+        made: &mut Made<'_>,
+    ) {
+        let n = (self.lanes - lane).min(V * LANES);
+        let first = cell * self.lanes + lane;
+        assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
+        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let vector = self.names.vector(cell, lane);
+        // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
+        unsafe {
+            let vectors = Vectors::<L>::new(rules);
+            let weights = rows.weights.as_ptr().add(lane);
+            let (is_far, at_once) = rows.at_once();
+            while !list.is_empty() {
+                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
+                let most = vectors.most_entries(&neurons, lanes, rows.segment);
+                let segment = take_segment::<K>(&mut list, most.clamp(LEAST, at_once), 0);
+                if is_far {
+                    rows.fetch::<L, V>(list, lane);
+                }
+                if segment.entries.len() > most {
+                    self.exactly::<K>((cell, lane, n), &segment, rules, rows, made);
+                    continue;
+                }
+                let mut room = made.room(V * segment.entries.len());
+                let (groups, rest) = segment.entries.as_chunks::<GROUP>();
+                for group in groups {
+                    let weights = group.map(|entry| weights.add((entry >> KEY_BITS) as usize * rows.stride));
+                    for (c, neurons) in neurons.iter_mut().enumerate() {
+                        let weights = weights.map(|row| row.add(c * LANES));
+                        match vectors.add_quietly::<K>(neurons, weights) {
+                            Some(sum) => neurons.v = sum,
+                            None => room = vectors.act::<K, GROUP>(neurons, weights, (group, vector + c as u32), room),
+                        }
+                    }
+                }
+                for &entry in rest {
+                    let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
+                    for (c, neurons) in neurons.iter_mut().enumerate() {
+                        let at = (&[entry], vector + c as u32);
+                        room = vectors.act::<K, 1>(neurons, [row.add(c * LANES)], at, room);
+                    }
+                }
+                made.noted(room);
+                self.store::<L, K, V>((first, n), &vectors, neurons);
+            }
+        }
     }
 
     /// `V` vectors of a cell, from a lane on. Whether a neuron of several vectors spikes is not asked, which no branch
@@ -174,7 +260,7 @@ impl Cells<'_> {
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
-            let (all, branches) = (L::Mask::of(!0), RARE || (V == 1 && L::BRANCHES));
+            let (all, branches) = (L::Mask::of(!0), (RARE || V == 1) && L::BRANCHES);
             let vectors = Vectors::<L>::new(rules);
             if K::CLOCKED && !K::SIGNED {
                 let mut neurons = self.load::<L, K, V>((first, n), &vectors);
@@ -184,20 +270,16 @@ impl Cells<'_> {
                 }
                 self.store::<L, K, V>((first, n), &vectors, neurons);
             }
-            let is_far = rows.weights.len() > MANY_WEIGHTS;
-            let most = if is_far { rows.segment.min(AHEAD) } else { rows.segment };
+            let (is_far, at_once) = rows.at_once();
             while !list.is_empty() {
-                let segment = take_segment::<K>(&mut list, most, made.steps.end);
-                if is_far {
-                    let row = |&entry: &u32| (entry >> KEY_BITS) as usize * rows.stride + lane;
-                    list.iter()
-                        .take(AHEAD)
-                        .for_each(|entry| L::prefetch(rows.weights.as_ptr().wrapping_add(row(entry))));
-                }
                 // Loaded for each segment: what is in registers across the rare call, compilers keep in memory.
                 let mut neurons = self.load::<L, K, V>((first, n), &vectors);
-                let outside = (0..V).any(|c| vectors.outside(neurons[c].v, lanes(c)));
-                if outside || segment.entries.len() > rows.segment {
+                let most = vectors.most_entries(&neurons, lanes, rows.segment);
+                let segment = take_segment::<K>(&mut list, most.clamp(LEAST, at_once), made.steps.end);
+                if is_far {
+                    rows.fetch::<L, 1>(list, lane);
+                }
+                if segment.entries.len() > most {
                     self.exactly::<K>((cell, lane, n), &segment, rules, rows, made);
                     continue;
                 }
@@ -205,7 +287,7 @@ impl Cells<'_> {
                 // Steps with many events: then a branch on the last one pays.
                 let spanned = segment.entries.last().zip(segment.entries.first());
                 let steps = spanned.map_or(0, |(last, first)| key(*last) - key(*first) + 1) as usize;
-                let in_groups = K::CLOCKED && !branches && segment.entries.len() > GROUP * steps;
+                let in_groups = K::CLOCKED && !branches && segment.entries.len() > MANY_OF_STEP * steps;
                 let mut room = made.room(V * segment.entries.len());
                 for (k, &entry) in segment.entries.iter().enumerate() {
                     let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
@@ -271,8 +353,12 @@ impl Cells<'_> {
                 return false;
             }
             let neurons = self.load::<L, K, V>((first, n), &vectors);
-            let beyond = |c: usize| neurons[c].v.above(L::Mask::of(lanes(c)), vectors.below_threshold).any();
-            (0..V).any(beyond)
+            // A loop: closures do not have the instructions of their callers.
+            let mut beyond = false;
+            for (c, Vector { v, .. }) in neurons.iter().enumerate() {
+                beyond |= v.above(L::Mask::of(lanes(c)), vectors.below_threshold).any();
+            }
+            beyond
         }
     }
 

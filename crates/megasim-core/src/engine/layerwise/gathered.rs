@@ -17,8 +17,8 @@ pub(super) struct Population<'n> {
     /// By cell, in clocked mode: whether one of its neurons is beyond the threshold.
     pub carried: &'n mut Vec<bool>,
     pub beyond: Beyond<'n>,
-    /// Of a dense layer: few events made a neuron spike in the last part of a run.
-    pub is_rare: &'n mut bool,
+    /// Few events made a neuron spike in the last part of a run.
+    pub spikes_are_rare: &'n mut bool,
 }
 
 /// Neurons of several populations of one map each.

@@ -64,6 +64,10 @@ pub(super) trait Lanes: Copy {
     const VECTORS: usize;
     /// Whether a branch on the spikes of a single vector, which are not predicted, takes less than masks do.
     const BRANCHES: bool;
+    /// Whether events are added in groups with one test for each, in event mode, where spikes are rare.
+    const GROUPS: bool;
+    /// Spikes are rare where one of more than so many vectors that are tested has one.
+    const RARE: usize;
     /// # Safety
     /// For this and all others: the instructions of the type are there. `WIDTH` integers can be read.
     unsafe fn load(from: *const i32) -> Self;

@@ -2,7 +2,7 @@
 
 use super::cells::{Cells, Made, Rows};
 use super::lanes::{self, LANES, Lanes, Loops, Task};
-use super::notes::KEY_BITS;
+use super::notes::{KEY_BITS, Names};
 use super::rules::{Kind, Plain, Rules, Signed};
 use crate::engine::kernels;
 use std::marker::PhantomData;
@@ -23,8 +23,8 @@ pub(super) struct All<'a, 'c> {
     pub rules: &'a Rules,
     pub rows: Rows<'a>,
     pub made: &'a mut Made<'c>,
-    /// Event mode: few events make a neuron spike.
-    pub is_rare: bool,
+    /// Few events made a neuron spike in the last part of a run; says so of this one.
+    pub spikes_are_rare: &'a mut bool,
 }
 
 impl All<'_, '_> {
@@ -62,7 +62,8 @@ impl<K: Kind> Task for Walk<'_, '_, K> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        if !K::CLOCKED && self.all.is_rare {
+        let is_dense = matches!(self.all.cells.names, Names::Row);
+        if !K::CLOCKED && *self.all.spikes_are_rare && (is_dense || L::GROUPS) {
             // SAFETY: the caller's promise.
             return unsafe { self.walk::<L, true>() };
         }
@@ -76,7 +77,8 @@ impl<K: Kind> Walk<'_, '_, K> {
     /// The instructions of `L` are there.
     #[inline(always)]
     unsafe fn walk<L: Lanes, const RARE: bool>(self) {
-        let All { cells, carried, lists: Lists { ends, entries }, rules, rows, made, .. } = self.all;
+        let All { cells, carried, lists: Lists { ends, entries }, rules, rows, made, spikes_are_rare } = self.all;
+        let before = made.notes.len();
         let furthest = entries.iter().fold(0, |furthest: u32, &entry| furthest.max(entry)) >> KEY_BITS;
         assert!(entries.is_empty() || (furthest as usize + 1) * rows.stride <= rows.weights.len());
         let mut start = 0;
@@ -89,6 +91,8 @@ impl<K: Kind> Walk<'_, '_, K> {
                 *carried = unsafe { cells.walk::<L, K, RARE>(cell, list, rules, rows, made) };
             }
         }
+        let tested = entries.len() * cells.lanes.div_ceil(LANES);
+        *spikes_are_rare = (made.notes.len() - before) * L::RARE < tested;
     }
 }
 

@@ -36,7 +36,7 @@ mod streams;
 mod takers;
 mod weight_rows;
 
-pub(super) use rules::Rules;
+pub(super) use rules::{NEAR, Rules};
 pub(super) use takers::Singles;
 
 use super::apply::Cells;
@@ -73,7 +73,7 @@ pub(super) struct Layerwise {
     silent: Vec<bool>,
     /// By population, in clocked mode.
     carried: Vec<Carried>,
-    /// By population: see [`Population::is_rare`].
+    /// By population: see [`Population::spikes_are_rare`].
     rare: Vec<bool>,
     /// By step of the block: not 0 where a neuron is beyond the threshold after it.
     after: Vec<u16>,
@@ -199,7 +199,7 @@ impl Layerwise {
         let population = &run.plan.populations[id];
         let Self { streams, silent, carried: by_population, rare, after, cells, single, pooling, gathered, room } =
             self;
-        let (carried, is_rare) = (&mut by_population[id], &mut rare[id]);
+        let (carried, spikes_are_rare) = (&mut by_population[id], &mut rare[id]);
         let nodes = &layer.nodes[..];
         after.clear();
         after.resize(steps.len, 0);
@@ -217,7 +217,7 @@ impl Layerwise {
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors: 1 },
-                    is_rare,
+                    spikes_are_rare,
                 };
                 cells.run::<CLOCKED>(layer, population, (nodes, &mut *streams, room), steps)
             }
@@ -254,7 +254,7 @@ impl Layerwise {
                     kernel: run.plan.kernel,
                     carried: &mut carried.cells,
                     beyond: Beyond { lanes: after, vectors },
-                    is_rare,
+                    spikes_are_rare,
                 };
                 let work = cells.run::<CLOCKED>(&layer.cells, population, (nodes, &mut *streams, room), steps);
                 gathered.give(&mut maps);

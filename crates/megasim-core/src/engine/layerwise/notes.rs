@@ -121,10 +121,35 @@ impl Notes {
         self.of(keys).iter().map(|note| note.spikes()).sum()
     }
 
-    /// Hands over the sorted spikes of some keys, by map.
-    #[inline]
-    pub fn leave(&self, keys: Range<usize>, names: Names, nodes: &[usize], streams: &mut [Stream]) {
-        leave(self.of(keys), names, nodes, streams);
+    /// Hands over the sorted spikes of successive steps, by map; `ends`: where the keys of each step end.
+    pub fn leave_by_step(
+        &self,
+        first: usize,
+        ends: impl Iterator<Item = usize>,
+        names: Names,
+        nodes: &[usize],
+        streams: &mut [Stream],
+    ) {
+        let mut from = 0;
+        let by_step = (first..).zip(ends.map(|to| self.of(std::mem::replace(&mut from, to)..to)));
+        match names {
+            Names::Positions { shift } => {
+                for (step, notes) in by_step {
+                    leave(notes, shift, nodes, streams);
+                    nodes.iter().for_each(|&node| streams[node].close(step));
+                }
+            }
+            Names::Row => {
+                let stream = &mut streams[nodes[0]];
+                for (step, notes) in by_step {
+                    for note in notes {
+                        let first = note.vector() * LANES as u32;
+                        note.each(|lane, mark| stream.places.push((first + lane) | mark));
+                    }
+                    stream.close(step);
+                }
+            }
+        }
     }
 
     /// The notes of some keys, after [`Notes::sort`].
@@ -134,17 +159,12 @@ impl Notes {
     }
 }
 
-/// Hands over spikes that are in order, by map.
+/// Hands over spikes of the neurons at [positions](Names::Positions), which are in order, by map.
 #[inline]
-pub(super) fn leave(notes: &[Note], names: Names, nodes: &[usize], streams: &mut [Stream]) {
+pub(super) fn leave(notes: &[Note], shift: u32, nodes: &[usize], streams: &mut [Stream]) {
     for &note in notes {
         let vector = note.vector();
-        match names {
-            Names::Positions { shift } => {
-                let (cell, first) = (vector >> shift, (vector & ((1 << shift) - 1)) * LANES as u32);
-                note.each(|lane, mark| streams[nodes[(first + lane) as usize]].places.push(cell | mark));
-            }
-            _ => note.each(|lane, mark| streams[nodes[0]].places.push((vector * LANES as u32 + lane) | mark)),
-        }
+        let (cell, first) = (vector >> shift, (vector & ((1 << shift) - 1)) * LANES as u32);
+        note.each(|lane, mark| streams[nodes[(first + lane) as usize]].places.push(cell | mark));
     }
 }

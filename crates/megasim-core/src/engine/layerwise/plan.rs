@@ -198,11 +198,16 @@ fn source_places(plan: &PlanNode, populations: &[Population], node: usize) -> Op
     if x.0 > x.1 || y.0 > y.1 {
         return Some(SourcePlaces { node, x_min: 0, y_min: 0, nx: 0, ny: 0, settles: false });
     }
-    let (nx, ny) = (x.1 - x.0 + 1, y.1 - y.0 + 1);
-    (nx.checked_mul(ny)? <= MOST_PLACES as i64).then_some(SourcePlaces {
+    // No event comes from an address beyond 32 bits.
+    let ends = |(first, last): (i64, i64)| {
+        let (first, last) = (i32::try_from(first).ok()?, last.min(i32::MAX.into()));
+        u32::try_from(last - i64::from(first) + 1).ok().map(|n| (first, n))
+    };
+    let ((x_min, nx), (y_min, ny)) = (ends(x)?, ends(y)?);
+    (u64::from(nx) * u64::from(ny) <= MOST_PLACES as u64).then_some(SourcePlaces {
         node,
-        x_min: x.0,
-        y_min: y.0,
+        x_min,
+        y_min,
         nx,
         ny,
         settles: false,

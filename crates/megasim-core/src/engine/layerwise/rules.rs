@@ -1,6 +1,8 @@
 //! When neurons spike: one by one, and as vectors.
 
+use super::cells::key;
 use super::lanes::{Lanes, Mask};
+use super::notes::Note;
 use crate::engine::kernels::{FireReset, spike};
 use crate::network;
 
@@ -14,7 +16,12 @@ pub(in crate::engine) struct Rules {
     pub signed: network::Signed,
     /// Potentials from the one to the other do not leave 32 bits in a segment, nor come to the floor.
     pub inside: (i32, i32),
+    /// The same for a part of a segment, of [`NEAR`].
+    pub near: (i32, i32),
 }
+
+/// Parts of a segment in which potentials near the limits may still be added to.
+pub(in crate::engine) const NEAR: i64 = 8;
 
 impl Rules {
     /// Whether a [test](Vectors::test) of the neurons with input is all that is needed. `low`: the least potential now.
@@ -121,6 +128,29 @@ pub(super) struct Vectors<L> {
     least: L,
     rest: Option<L>,
     inside: (L, L),
+    near: (L, L),
+}
+
+/// Whether a potential of several vectors is less than the one or more than the other.
+///
+/// # Safety
+/// The instructions are there.
+#[inline(always)]
+unsafe fn any_outside<L: Lanes, const V: usize>(
+    neurons: &[Vector<L>; V],
+    lanes: impl Fn(usize) -> u16,
+    (low, high): (L, L),
+) -> bool {
+    let mut any = false;
+    // A loop: closures do not have the instructions of their callers.
+    for (c, Vector { v, .. }) in neurons.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let lanes = L::Mask::of(lanes(c));
+            any |= v.below(lanes, low).or(v.above(lanes, high)).any();
+        }
+    }
+    any
 }
 
 impl<L: Lanes> Vectors<L> {
@@ -145,6 +175,7 @@ impl<L: Lanes> Vectors<L> {
                     FireReset::To(rest) => Some(L::splat(rest)),
                 },
                 inside: (L::splat(rules.inside.0), L::splat(rules.inside.1)),
+                near: (L::splat(rules.near.0), L::splat(rules.near.1)),
             }
         }
     }
@@ -190,12 +221,81 @@ impl<L: Lanes> Vectors<L> {
         }
     }
 
+    /// Potentials after some events, if no neuron acts at any of them.
     #[inline(always)]
-    pub unsafe fn outside(&self, v: L, lanes: u16) -> bool {
+    pub unsafe fn add_quietly<K: Kind>(&self, neurons: &Vector<L>, weights: [*const i32; 4]) -> Option<L> {
         // SAFETY: the caller's promise.
         unsafe {
-            let lanes = L::Mask::of(lanes);
-            v.below(lanes, self.inside.0).or(v.above(lanes, self.inside.1)).any()
+            let mut sum = neurons.v.add(L::load(weights[0]));
+            let (mut highest, mut lowest) = (sum, sum);
+            for &row in &weights[1..] {
+                sum = sum.add(L::load(row));
+                highest = highest.max(sum);
+                if K::SIGNED {
+                    lowest = lowest.min(sum);
+                }
+            }
+            let all = L::Mask::of(!0);
+            let mut beyond = highest.above(all, self.below_threshold);
+            if K::SIGNED {
+                beyond = beyond.or(lowest.below(all, neurons.floors));
+            }
+            (!beyond.any()).then_some(sum)
+        }
+    }
+
+    /// Event mode: some events, at most four, one after the other; neurons that spike are noted. Returns where the
+    /// next note goes.
+    #[inline(always)]
+    pub unsafe fn act<K: Kind, const N: usize>(
+        &self,
+        neurons: &mut Vector<L>,
+        weights: [*const i32; N],
+        (entries, vector): (&[u32; N], u32),
+        mut room: *mut Note,
+    ) -> *mut Note {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let none = L::Mask::of(0);
+            let (mut ups, mut downs) = ([none; 4], [none; 4]);
+            for (k, row) in weights.into_iter().enumerate() {
+                let Vector { v, counts, floors } = *neurons;
+                let sum = v.add(L::load(row));
+                let (up, down) = self.beyond::<K>(sum, (counts, floors), L::Mask::of(!0));
+                neurons.v = self.after::<K>(sum, up, down);
+                if K::SIGNED {
+                    neurons.counts = self.counted::<K>(counts, up, down);
+                    neurons.floors = self.floors::<K>(neurons.counts);
+                }
+                (ups[k], downs[k]) = (up, down);
+            }
+            let ups = [ups[0].bits_with(ups[1]), ups[2].bits_with(ups[3])];
+            let downs = if K::SIGNED { [downs[0].bits_with(downs[1]), downs[2].bits_with(downs[3])] } else { [0; 2] };
+            for (k, &entry) in entries.iter().enumerate() {
+                let of_entry = |bits: [u32; 2]| bits[k / 2] >> (16 * (k % 2)) & 0xFFFF;
+                let masks = of_entry(downs) << 16 | of_entry(ups);
+                room.write(Note::of_masks(key(entry), vector, masks));
+                room = room.add(usize::from(masks != 0));
+            }
+            room
+        }
+    }
+
+    /// How many entries may be added to these neurons, of which `lanes` says which are there, without a potential that
+    /// leaves 32 bits or comes to the floor: a segment, a part of one, or none.
+    #[inline(always)]
+    pub unsafe fn most_entries<const V: usize>(
+        &self,
+        neurons: &[Vector<L>; V],
+        lanes: impl Fn(usize) -> u16,
+        segment: usize,
+    ) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !any_outside(neurons, &lanes, self.inside) {
+                return segment;
+            }
+            if any_outside(neurons, &lanes, self.near) { 0 } else { segment / NEAR as usize }
         }
     }
 

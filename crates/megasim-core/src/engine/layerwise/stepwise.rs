@@ -10,7 +10,7 @@ use super::cells::{Beyond, Cells, Made};
 use super::gathered::Population;
 use super::lanes::{self, LANES, Lanes, Mask, Task};
 use super::layers::CellLayer;
-use super::notes::{Note, leave};
+use super::notes::{Names, Note, leave};
 use super::room::Room;
 use super::rules::{Kind, Plain, Rules, Signed, Vectors};
 use super::streams::Stream;
@@ -111,9 +111,12 @@ impl Stepwise {
                 lanes::run(Step { state, events, made, kind: PhantomData::<Plain<true, false>> }, *kernel, layer.lanes)
             }
         };
-        if !self.spikes.is_empty() {
+        // Dense layers, of which cells are no positions, are not run so.
+        if let Names::Positions { shift } = layer.names
+            && !self.spikes.is_empty()
+        {
             if room.take(self.spikes.iter().map(|note| note.spikes()).sum()) {
-                leave(&self.spikes, layer.names, nodes, streams);
+                leave(&self.spikes, shift, nodes, streams);
                 nodes.iter().for_each(|&node| streams[node].close(step));
             }
             self.spikes.clear();

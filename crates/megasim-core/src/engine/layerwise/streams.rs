@@ -22,6 +22,14 @@ impl Steps {
         (self.first + step as Tick) * self.dt
     }
 
+    /// The step of a tick.
+    #[inline(always)]
+    fn of(&self, tick: Tick) -> usize {
+        // Nearly always 1.
+        let step = if self.dt == 1 { tick } else { tick / self.dt };
+        (step - self.first) as usize
+    }
+
     /// The last tick of a step.
     fn last(&self, step: usize) -> Tick {
         self.time(step).saturating_add(self.dt - 1).min(self.t_max)
@@ -95,21 +103,28 @@ impl Stream {
         self.ends.resize(steps, before);
     }
 
-    /// Takes the events of a source.
+    /// Takes the events of a source, of which some are taken.
     pub fn take(&mut self, source: &SourcePlaces, stimulus: &Stimulus, taken: &mut usize, steps: Steps) {
-        let (t_pre, x, y, polarity) = (stimulus.t_pre(), stimulus.x(), stimulus.y(), stimulus.polarity());
-        for step in 0..steps.len {
-            let last = steps.last(step);
-            while *taken < t_pre.len() && t_pre[*taken] <= last {
-                self.places.push(match polarity[*taken] {
-                    Polarity::Settle => SETTLE,
-                    Polarity::Negative => source.of(x[*taken], y[*taken]) | NEGATIVE,
-                    _ => source.of(x[*taken], y[*taken]),
-                });
-                *taken += 1;
-            }
-            self.close(step);
+        let first = *taken;
+        let last = steps.last(steps.len - 1);
+        let t_pre = &stimulus.t_pre()[first..];
+        let len = t_pre.partition_point(|&t| t <= last);
+        *taken += len;
+        let (x, y, polarity) = (&stimulus.x()[first..], &stimulus.y()[first..], &stimulus.polarity()[first..]);
+        let addresses = x[..len].iter().zip(&y[..len]).zip(&polarity[..len]);
+        self.places.extend(addresses.map(|((&x, &y), &polarity)| {
+            let place = source.of(x, y) | if polarity == Polarity::Negative { NEGATIVE } else { 0 };
+            if polarity == Polarity::Settle { SETTLE } else { place }
+        }));
+        // Each event may be the last one of its step; steps without events end where the one before them does.
+        self.ends.resize(steps.len, 0);
+        for (end, &t) in (1..).zip(&t_pre[..len]) {
+            self.ends[steps.of(t)] = end;
         }
+        self.ends.iter_mut().fold(0, |before, end| {
+            *end = before.max(*end);
+            *end
+        });
     }
 }
 

@@ -92,6 +92,8 @@ impl<const N: usize> Lanes for Avx2<N> {
     const WIDTH: usize = N * REGISTER;
     const VECTORS: usize = 1;
     const BRANCHES: bool = false;
+    const GROUPS: bool = true;
+    const RARE: usize = 15;
     #[inline(always)]
     fn prefetch(from: *const i32) {
         // SAFETY: it reads nothing; SSE is part of x86-64.

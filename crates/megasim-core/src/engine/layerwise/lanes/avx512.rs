@@ -38,6 +38,8 @@ impl Lanes for Avx512 {
     type Mask = u16;
     const VECTORS: usize = 4;
     const BRANCHES: bool = true;
+    const GROUPS: bool = false;
+    const RARE: usize = 32;
     #[inline(always)]
     fn prefetch(from: *const i32) {
         // SAFETY: it reads nothing; SSE is part of x86-64.

@@ -84,6 +84,8 @@ impl Lanes for Four {
     const WIDTH: usize = WIDTH;
     const VECTORS: usize = 1;
     const BRANCHES: bool = false;
+    const GROUPS: bool = false;
+    const RARE: usize = 32;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: see above.

@@ -52,6 +52,8 @@ impl<const N: usize> Lanes for Loops<N> {
     const WIDTH: usize = N;
     const VECTORS: usize = 1;
     const BRANCHES: bool = true;
+    const GROUPS: bool = false;
+    const RARE: usize = 32;
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Self {
         // SAFETY: as many integers can be read.
