@@ -29,6 +29,8 @@ struct Active {
     lanes: u32,
     /// The most cells that one of its events reaches.
     most_cells: usize,
+    /// See [`CellTable::is_row_by_row`].
+    is_row_by_row: bool,
 }
 
 /// Events of a dense layer without a line in its matrix.
@@ -74,7 +76,7 @@ impl CellEvents {
             let stream = &streams[input.node];
             // Resets and biases have few events.
             let Some(table) = input.table.filter(|_| !stream.places.is_empty()) else { continue };
-            let CellTable { places, lanes, most_cells } = &layer.tables[table];
+            let CellTable { places, lanes, most_cells, is_row_by_row } = &layer.tables[table];
             self.active.push(Active {
                 node: input.node,
                 next: stream.range(0).start,
@@ -83,6 +85,7 @@ impl CellEvents {
                 first_row: input.first_row,
                 lanes: *lanes as u32,
                 most_cells: *most_cells,
+                is_row_by_row: *is_row_by_row,
             });
         }
         self.active.iter().map(|active| streams[active.node].places.len() * active.most_cells).sum()
@@ -204,11 +207,19 @@ impl Active {
             return None;
         }
         let mut all_have_lines = true;
-        events.extend(places.iter().map(event).map(|event| {
-            let Touch { row, lines, .. } = layer.touches[event.touch as usize];
-            all_have_lines &= lines != 0;
-            Event { row: event.row + row, ..event }
-        }));
+        if self.is_row_by_row {
+            events.extend(places.iter().map(|place| {
+                let event = event(place);
+                Event { row: event.row + (place & !NEGATIVE), ..event }
+            }));
+            all_have_lines = places.iter().fold(true, |all, &place| all & (place & !NEGATIVE < nothing));
+        } else {
+            events.extend(places.iter().map(event).map(|event| {
+                let Touch { row, lines, .. } = layer.touches[event.touch as usize];
+                all_have_lines &= lines != 0;
+                Event { row: event.row + row, ..event }
+            }));
+        }
         if all_have_lines {
             return None;
         }

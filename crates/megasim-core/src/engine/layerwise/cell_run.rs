@@ -35,6 +35,7 @@ pub(super) struct CellRun {
     by_touch: Vec<u32>,
     /// By cell: where its entries end.
     ends: Vec<u32>,
+    /// Those of all cells; further ones are old.
     entries: Vec<u32>,
     notes: Notes,
     /// By step of the part: where its events end.
@@ -138,7 +139,8 @@ impl CellRun {
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: steps.start as u32..steps.end as u32, beyond };
         let rows = layer.weights.view();
-        let lists = Lists { ends: &self.ends, entries: &self.entries };
+        let all = self.ends[layer.cells - 1] as usize;
+        let lists = Lists { ends: &self.ends, entries: &self.entries[..all] };
         let all = All { cells, carried, lists, rules, rows, made, spikes_are_rare };
         all.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
         self.notes.sort(if CLOCKED { steps.end } else { self.read.events.len() });
@@ -216,8 +218,8 @@ impl CellRun {
             before += *end;
             *end = before;
         }
-        entries.clear();
-        entries.resize(reached, 0);
+        // What is there is written over.
+        entries.resize(entries.len().max(reached), 0);
         operations
     }
 

@@ -177,8 +177,8 @@ impl Cells<'_> {
         beyond
     }
 
-    /// Event mode: `V` vectors of a cell, from a lane on, some events after the other with one test for all of them,
-    /// as few neurons spike.
+    /// Event mode: `V` vectors of a cell, 1 or 2, from a lane on, some events after the other with one test for all of
+    /// them, as few neurons spike.
     ///
     /// # Safety
     /// As [`Cells::walk`]; the cell has more than `16 * (V - 1)` lanes from this one on.
@@ -191,6 +191,7 @@ impl Cells<'_> {
         rows: Rows<'_>,
         made: &mut Made<'_>,
     ) {
+        const { assert!(V == 1 || V == 2) };
         let n = (self.lanes - lane).min(V * LANES);
         let first = cell * self.lanes + lane;
         assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
@@ -202,7 +203,7 @@ impl Cells<'_> {
             let weights = rows.weights.as_ptr().add(lane);
             let (is_far, at_once) = rows.at_once();
             while !list.is_empty() {
-                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
+                let neurons = self.load::<L, K, V>((first, n), &vectors);
                 let most = vectors.most_entries(&neurons, lanes, rows.segment);
                 let segment = take_segment::<K>(&mut list, most.clamp(LEAST, at_once), 0);
                 if is_far {
@@ -213,22 +214,24 @@ impl Cells<'_> {
                     continue;
                 }
                 let mut room = made.room(V * segment.entries.len());
+                // As in `block`.
+                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
                 let (groups, rest) = segment.entries.as_chunks::<GROUP>();
                 for group in groups {
                     let weights = group.map(|entry| weights.add((entry >> KEY_BITS) as usize * rows.stride));
-                    for (c, neurons) in neurons.iter_mut().enumerate() {
-                        let weights = weights.map(|row| row.add(c * LANES));
-                        match vectors.add_quietly::<K>(neurons, weights) {
-                            Some(sum) => neurons.v = sum,
-                            None => room = vectors.act::<K, GROUP>(neurons, weights, (group, vector + c as u32), room),
-                        }
+                    // Without a loop over the vectors, so that they stay in registers.
+                    room = vectors.add::<K>(&mut neurons[0], weights, (group, vector), room);
+                    if V > 1 {
+                        let weights = weights.map(|row| row.add(LANES));
+                        room = vectors.add::<K>(&mut neurons[V - 1], weights, (group, vector + 1), room);
                     }
                 }
                 for &entry in rest {
                     let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
-                    for (c, neurons) in neurons.iter_mut().enumerate() {
-                        let at = (&[entry], vector + c as u32);
-                        room = vectors.act::<K, 1>(neurons, [row.add(c * LANES)], at, room);
+                    room = vectors.act::<K, 1>(&mut neurons[0], [row], (&[entry], vector), room);
+                    if V > 1 {
+                        let at = (&[entry], vector + 1);
+                        room = vectors.act::<K, 1>(&mut neurons[V - 1], [row.add(LANES)], at, room);
                     }
                 }
                 made.noted(room);
@@ -272,8 +275,7 @@ impl Cells<'_> {
             }
             let (is_far, at_once) = rows.at_once();
             while !list.is_empty() {
-                // Loaded for each segment: what is in registers across the rare call, compilers keep in memory.
-                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
+                let neurons = self.load::<L, K, V>((first, n), &vectors);
                 let most = vectors.most_entries(&neurons, lanes, rows.segment);
                 let segment = take_segment::<K>(&mut list, most.clamp(LEAST, at_once), made.steps.end);
                 if is_far {
@@ -289,6 +291,8 @@ impl Cells<'_> {
                 let steps = spanned.map_or(0, |(last, first)| key(*last) - key(*first) + 1) as usize;
                 let in_groups = K::CLOCKED && !branches && segment.entries.len() > MANY_OF_STEP * steps;
                 let mut room = made.room(V * segment.entries.len());
+                // Once more: what is in registers across the rare calls above, compilers keep in memory.
+                let mut neurons = self.load::<L, K, V>((first, n), &vectors);
                 for (k, &entry) in segment.entries.iter().enumerate() {
                     let row = weights.add((entry >> KEY_BITS) as usize * rows.stride);
                     // Clocked: only after the last event of a step.

@@ -79,6 +79,8 @@ pub(super) struct CellTable {
     pub lanes: usize,
     /// The most cells that one event reaches, or 1.
     pub most_cells: usize,
+    /// Each place has a line, which is the row of its number.
+    pub is_row_by_row: bool,
 }
 
 /// A node that a layer of cells reads; see [`CellInput`].
@@ -211,7 +213,9 @@ impl CellLayer {
                 known.iter().position(is_known).unwrap_or_else(|| {
                     let places = touches.len()..touches.len() + reach.touches.len();
                     let most_cells = reach.touches.iter().map(|touch| touch.cells()).max().unwrap_or(0).max(1);
-                    tables.push(CellTable { places, lanes: reach.lanes, most_cells });
+                    let is_row = |(row, touch): (u32, &Touch)| touch.lines > 0 && touch.row == row;
+                    let is_row_by_row = (0..).zip(reach.touches.iter()).all(is_row);
+                    tables.push(CellTable { places, lanes: reach.lanes, most_cells, is_row_by_row });
                     touches.extend_from_slice(&reach.touches);
                     touches.push(Touch::default());
                     known.push(reach);

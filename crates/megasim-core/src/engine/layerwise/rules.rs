@@ -221,9 +221,30 @@ impl<L: Lanes> Vectors<L> {
         }
     }
 
+    /// Event mode: four events, with one test if no neuron acts at any of them. Returns where the next note goes.
+    #[inline(always)]
+    pub unsafe fn add<K: Kind>(
+        &self,
+        neurons: &mut Vector<L>,
+        weights: [*const i32; 4],
+        at: (&[u32; 4], u32),
+        room: *mut Note,
+    ) -> *mut Note {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.add_quietly::<K>(neurons, weights) {
+                Some(sum) => {
+                    neurons.v = sum;
+                    room
+                }
+                None => self.act::<K, 4>(neurons, weights, at, room),
+            }
+        }
+    }
+
     /// Potentials after some events, if no neuron acts at any of them.
     #[inline(always)]
-    pub unsafe fn add_quietly<K: Kind>(&self, neurons: &Vector<L>, weights: [*const i32; 4]) -> Option<L> {
+    unsafe fn add_quietly<K: Kind>(&self, neurons: &Vector<L>, weights: [*const i32; 4]) -> Option<L> {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sum = neurons.v.add(L::load(weights[0]));
