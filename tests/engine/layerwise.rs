@@ -4,7 +4,7 @@
 use super::reference::module;
 use crate::common::random_network::signed_neurons;
 use megasim::engine::kernels::Variant;
-use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Simulation};
+use megasim::engine::{Error, Limits, Mode, Options, Plan, Probes, Record, Simulation};
 use megasim::network::*;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -239,6 +239,23 @@ proptest! {
     }
 }
 
+/// Runs layer by layer, some times, and event by event; returns the record, which is the same.
+fn run_both_ways((network, plan): (&Network, &Plan), mode: Mode, stimuli: &[Stimulus], times: usize) -> Record {
+    let mut events = Simulation::new(plan, mode, &Probes::all(network));
+    let expected = events.run_until(stimuli, |_| false).unwrap();
+    let mut layers = Simulation::new(plan, mode, &Probes::all(network));
+    for _ in 0..times {
+        let found = layers.run(stimuli).unwrap();
+        assert_eq!(found.nodes, expected.nodes, "{mode:?}");
+        assert_eq!(found.summary, expected.summary, "{mode:?}");
+        for module in (0..network.modules().len()).map(ModuleId::new) {
+            assert_eq!(layers.potentials(module), events.potentials(module), "{mode:?}");
+            assert_eq!(layers.totals(module), events.totals(module), "{mode:?}");
+        }
+    }
+    expected
+}
+
 /// Layers in which few events make a neuron spike, fully connected or of some maps, of which vectors are not full.
 #[derive(Debug, Clone)]
 struct Rare {
@@ -313,18 +330,7 @@ proptest! {
         for kernel in Variant::available() {
             let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
             for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
-                let mut layers = Simulation::new(&plan, mode, &Probes::all(&network));
-                let mut events = Simulation::new(&plan, mode, &Probes::all(&network));
-                let expected = events.run_until(&stimuli, |_| false).unwrap();
-                for _ in 0..2 {
-                    let found = layers.run(&stimuli).unwrap();
-                    prop_assert_eq!(&found.nodes, &expected.nodes, "{:?} {:?}", kernel, mode);
-                    prop_assert_eq!(&found.summary, &expected.summary, "{:?} {:?}", kernel, mode);
-                    for module in (0..network.modules().len()).map(ModuleId::new) {
-                        prop_assert_eq!(layers.potentials(module), events.potentials(module));
-                        prop_assert_eq!(layers.totals(module), events.totals(module));
-                    }
-                }
+                run_both_ways((&network, &plan), mode, &stimuli, 2);
             }
         }
     }
@@ -358,13 +364,8 @@ fn potentials_of_a_map_fall_out_of_32_bits_within_a_block() {
         for kernel in Variant::available() {
             let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
             for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
-                let mut layers = Simulation::new(&plan, mode, &Probes::all(&network));
-                let mut events = Simulation::new(&plan, mode, &Probes::all(&network));
-                let (found, expected) = (layers.run(&stimuli).unwrap(), events.run_until(&stimuli, |_| false).unwrap());
-                assert_eq!(found.nodes, expected.nodes, "{kernel:?} {mode:?}");
-                assert_eq!(found.summary, expected.summary, "{kernel:?} {mode:?}");
+                let found = run_both_ways((&network, &plan), mode, &stimuli, 1);
                 assert!(found.summary.saturations.iter().sum::<u64>() > 0 || dynamics == Dynamics::IntegrateAndFire);
-                assert_eq!(layers.potentials(ModuleId::new(0)), events.potentials(ModuleId::new(0)));
             }
         }
     }

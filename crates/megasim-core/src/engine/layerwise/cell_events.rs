@@ -34,10 +34,11 @@ struct Active {
 }
 
 /// Events of a dense layer without a line in its matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Missing {
     /// All are settle events.
     Settle,
+    /// One is not, which is an error.
     Outside,
 }
 
@@ -61,10 +62,8 @@ pub(super) struct CellEvents {
     /// How many cells they reach at most, in sum.
     entries: usize,
     active: Vec<Active>,
-    /// Some events have no line in the matrix of a dense layer.
-    pub any_without_line: bool,
-    /// One of these was no settle event, which is an error.
-    pub outside: bool,
+    /// What events of the run were without a line.
+    pub missing: Option<Missing>,
 }
 
 impl CellEvents {
@@ -100,7 +99,6 @@ impl CellEvents {
     pub fn clear(&mut self) {
         self.events.clear();
         self.entries = 0;
-        self.any_without_line = false;
     }
 
     /// Event mode: reads the events of steps as long as there may be more; `ends`: by step, how many there are at its
@@ -126,10 +124,7 @@ impl CellEvents {
         // At once: most steps of an input have few events.
         let (stream, start) = (&streams[active.node], active.next);
         let last = start + active.room(stream.range(steps.end - 1).end - start, &self.events, &mut self.entries, most);
-        if let Some(missing) = active.take(layer, stream, last, &mut self.events) {
-            self.any_without_line = true;
-            self.outside |= missing == Missing::Outside;
-        }
+        self.missing = self.missing.max(active.take(layer, stream, last, &mut self.events));
         for step in steps.clone() {
             let end = stream.range(step).end;
             ends.push(end.min(last) - start);
@@ -168,10 +163,7 @@ impl CellEvents {
                 continue;
             }
             let last = active.next + active.room(end - active.next, &self.events, &mut self.entries, most);
-            if let Some(missing) = active.take(layer, stream, last, &mut self.events) {
-                self.any_without_line = true;
-                self.outside |= missing == Missing::Outside;
-            }
+            self.missing = self.missing.max(active.take(layer, stream, last, &mut self.events));
             if last < end {
                 return false;
             }

@@ -157,7 +157,7 @@ impl CellRun {
     /// Puts the events of a dense layer, those from the first step on, into its only list. Returns how many neurons
     /// they reach.
     fn line_up<const CLOCKED: bool>(&mut self, layer: &CellLayer, first: usize) -> u64 {
-        let Self { read: CellEvents { events, any_without_line, .. }, steps, ends, entries, .. } = self;
+        let Self { read: CellEvents { events, missing, .. }, steps, ends, entries, .. } = self;
         let entry = |(key, event): (usize, &Event)| event.row << KEY_BITS | key as u32;
         entries.clear();
         if CLOCKED {
@@ -170,7 +170,7 @@ impl CellRun {
             entries.extend(events.iter().enumerate().map(entry));
         }
         let mut operations: u64 = events.iter().map(|event| u64::from(event.lanes)).sum();
-        if *any_without_line {
+        if missing.is_some() {
             let has_line = |event: &&Event| layer.touches[event.touch as usize].lines != 0;
             operations = events.iter().filter(has_line).map(|event| u64::from(event.lanes)).sum();
             let mut all = events.iter();

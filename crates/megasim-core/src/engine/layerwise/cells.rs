@@ -136,6 +136,12 @@ fn take_segment<'l, K: Kind>(list: &mut &'l [u32], most: usize, end: u32) -> Seg
     Segment { entries, next: rest.first().map_or(end, |&entry| key(entry)) }
 }
 
+/// The lanes of vector `c` of `V` that have `n` neurons.
+#[inline(always)]
+fn lanes_of<const V: usize>(n: usize, c: usize) -> u16 {
+    if c + 1 == V { !0 >> (V * LANES - n) } else { !0 }
+}
+
 impl Cells<'_> {
     /// One list for one cell. Says, in clocked mode, whether a neuron is beyond the threshold at the end.
     ///
@@ -192,10 +198,8 @@ impl Cells<'_> {
         made: &mut Made<'_>,
     ) {
         const { assert!(V == 1 || V == 2) };
-        let n = (self.lanes - lane).min(V * LANES);
-        let first = cell * self.lanes + lane;
-        assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
-        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let (first, n) = self.neurons::<K, V>(cell, lane);
+        let lanes = |c: usize| lanes_of::<V>(n, c);
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
@@ -256,10 +260,8 @@ impl Cells<'_> {
         rows: Rows<'_>,
         made: &mut Made<'_>,
     ) -> bool {
-        let n = (self.lanes - lane).min(V * LANES);
-        let first = cell * self.lanes + lane;
-        assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
-        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let (first, n) = self.neurons::<K, V>(cell, lane);
+        let lanes = |c: usize| lanes_of::<V>(n, c);
         let vector = self.names.vector(cell, lane);
         // SAFETY: for all of it: the neurons are inside the slices (see above), the rows inside the weights.
         unsafe {
@@ -366,6 +368,17 @@ impl Cells<'_> {
         }
     }
 
+    /// The first neuron of `V` vectors of a cell, from a lane on, and how many there are.
+    ///
+    /// # Panics
+    /// If neurons are not there, or fewer than `V` vectors.
+    #[inline(always)]
+    fn neurons<K: Kind, const V: usize>(&self, cell: usize, lane: usize) -> (usize, usize) {
+        let (first, n) = (cell * self.lanes + lane, (self.lanes - lane).min(V * LANES));
+        assert!(n > (V - 1) * LANES && first + n <= self.v.len() && (!K::SIGNED || first + n <= self.counts.len()));
+        (first, n)
+    }
+
     /// `n` neurons from the one `first` on.
     ///
     /// # Safety
@@ -376,7 +389,7 @@ impl Cells<'_> {
         (first, n): (usize, usize),
         vectors: &Vectors<L>,
     ) -> [Vector<L>; V] {
-        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let lanes = |c: usize| lanes_of::<V>(n, c);
         // SAFETY: the caller's promise.
         unsafe {
             let mut neurons = [Vector { v: vectors.one, counts: vectors.one, floors: vectors.one }; V];
@@ -401,7 +414,7 @@ impl Cells<'_> {
         vectors: &Vectors<L>,
         neurons: [Vector<L>; V],
     ) {
-        let lanes = |c: usize| if c + 1 == V { !0 >> (V * LANES - n) } else { !0_u16 };
+        let lanes = |c: usize| lanes_of::<V>(n, c);
         for (c, Vector { v, counts, .. }) in neurons.into_iter().enumerate() {
             // SAFETY: the caller's promise.
             unsafe {

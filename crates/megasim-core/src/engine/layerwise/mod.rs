@@ -46,6 +46,7 @@ use super::population::{NeuronPopulation, PopulationKind};
 use super::record::Recorder;
 use super::{Limits, PopulationState};
 use crate::network::{EventLog, Polarity, Stimulus, Tick};
+use cell_events::Missing;
 use cell_run::CellRun;
 use cells::Beyond;
 use compiler::Origin;
@@ -145,7 +146,7 @@ impl Layerwise {
         self.rare.resize(plan.populations.len(), false);
         let mut taken = vec![0; stimuli.len()];
         let mut first = 0;
-        self.cells.read.outside = false;
+        self.cells.read.missing = None;
         loop {
             let heads = stimuli.iter().zip(&taken).filter_map(|(stimulus, &taken)| stimulus.t_pre().get(taken));
             let waits = CLOCKED && self.carried.iter().any(|carried| carried.any);
@@ -173,7 +174,7 @@ impl Layerwise {
                     self.layer::<CLOCKED>(run, (id, layer), steps)
                 };
                 run.recorder.summary.add(work);
-                if self.cells.read.outside || !self.room.is_open() {
+                if self.cells.read.missing == Some(Missing::Outside) || !self.room.is_open() {
                     return None;
                 }
             }
