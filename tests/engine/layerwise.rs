@@ -240,17 +240,18 @@ proptest! {
 }
 
 /// Runs layer by layer, some times, and event by event; returns the record, which is the same.
-fn run_both_ways((network, plan): (&Network, &Plan), mode: Mode, stimuli: &[Stimulus], times: usize) -> Record {
+fn run_both_ways(network: &Network, (kernel, mode): (Variant, Mode), stimuli: &[Stimulus], times: usize) -> Record {
+    let plan = &Plan::with_options(network, Options { kernel, ..Options::default() }).unwrap();
     let mut events = Simulation::new(plan, mode, &Probes::all(network));
     let expected = events.run_until(stimuli, |_| false).unwrap();
     let mut layers = Simulation::new(plan, mode, &Probes::all(network));
     for _ in 0..times {
         let found = layers.run(stimuli).unwrap();
-        assert_eq!(found.nodes, expected.nodes, "{mode:?}");
-        assert_eq!(found.summary, expected.summary, "{mode:?}");
+        assert_eq!(found.nodes, expected.nodes, "{kernel:?} {mode:?}");
+        assert_eq!(found.summary, expected.summary, "{kernel:?} {mode:?}");
         for module in (0..network.modules().len()).map(ModuleId::new) {
-            assert_eq!(layers.potentials(module), events.potentials(module), "{mode:?}");
-            assert_eq!(layers.totals(module), events.totals(module), "{mode:?}");
+            assert_eq!(layers.potentials(module), events.potentials(module), "{kernel:?} {mode:?}");
+            assert_eq!(layers.totals(module), events.totals(module), "{kernel:?} {mode:?}");
         }
     }
     expected
@@ -328,9 +329,8 @@ proptest! {
         });
         let stimuli = [Stimulus::from_events(events)];
         for kernel in Variant::available() {
-            let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
             for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
-                run_both_ways((&network, &plan), mode, &stimuli, 2);
+                run_both_ways(&network, (kernel, mode), &stimuli, 2);
             }
         }
     }
@@ -362,9 +362,8 @@ fn potentials_of_a_map_fall_out_of_32_bits_within_a_block() {
         });
         let stimuli = [Stimulus::from_events(events)];
         for kernel in Variant::available() {
-            let plan = Plan::with_options(&network, Options { kernel, ..Options::default() }).unwrap();
             for mode in [Mode::Event, Mode::Clocked { dt: 1 }] {
-                let found = run_both_ways((&network, &plan), mode, &stimuli, 1);
+                let found = run_both_ways(&network, (kernel, mode), &stimuli, 1);
                 assert!(found.summary.saturations.iter().sum::<u64>() > 0 || dynamics == Dynamics::IntegrateAndFire);
             }
         }

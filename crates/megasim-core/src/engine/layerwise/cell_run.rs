@@ -139,13 +139,13 @@ impl CellRun {
         let beyond = &mut Beyond { lanes: beyond.lanes, vectors: beyond.vectors };
         let made = &mut Made { notes: &mut self.notes.notes, steps: steps.start as u32..steps.end as u32, beyond };
         let rows = layer.weights.view();
-        let all = self.ends[layer.cells - 1] as usize;
-        let lists = Lists { ends: &self.ends, entries: &self.entries[..all] };
+        let entries = self.ends[layer.cells - 1] as usize;
+        let lists = Lists { ends: &self.ends, entries: &self.entries[..entries] };
         let all = All { cells, carried, lists, rules, rows, made, spikes_are_rare };
         all.walk::<CLOCKED>(*is_signed, *repeats, *kernel);
-        self.notes.sort(if CLOCKED { steps.end } else { self.read.events.len() });
-        let end = if CLOCKED { steps.end } else { self.read.events.len() };
-        if room.take(self.notes.spikes(0..end)) {
+        let keys = if CLOCKED { steps.end } else { self.read.events.len() };
+        self.notes.sort(keys);
+        if room.take(self.notes.spikes(0..keys)) {
             let ends = steps.clone().zip(&self.steps).map(|(step, &events)| if CLOCKED { step + 1 } else { events });
             self.notes.leave_by_step(steps.start, ends, layer.names, nodes, streams);
         }
@@ -169,13 +169,15 @@ impl CellRun {
         } else {
             entries.extend(events.iter().enumerate().map(entry));
         }
-        let mut operations: u64 = events.iter().map(|event| u64::from(event.lanes)).sum();
-        if missing.is_some() {
+        let lanes = |event: &Event| u64::from(event.lanes);
+        let operations = if missing.is_some() {
             let has_line = |event: &&Event| layer.touches[event.touch as usize].lines != 0;
-            operations = events.iter().filter(has_line).map(|event| u64::from(event.lanes)).sum();
             let mut all = events.iter();
             entries.retain(|_| all.next().is_some_and(|event| has_line(&event)));
-        }
+            events.iter().filter(has_line).map(lanes).sum()
+        } else {
+            events.iter().map(lanes).sum()
+        };
         ends.clear();
         ends.push(entries.len() as u32);
         operations

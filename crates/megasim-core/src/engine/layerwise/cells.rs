@@ -1,16 +1,10 @@
 //! What lists of events do to the neurons of a cell: potentials stay in registers, and neurons that spike are noted.
 
 use super::lanes::{LANES, Lanes, Mask};
-use super::notes::{KEY_BITS, Names, Note};
-use super::rules::{Kind, Rules, Vector, Vectors};
+use super::notes::{KEY_BITS, Names, Note, key};
+use super::rules::{GROUP, Kind, Rules, Vector, Vectors};
 use crate::engine::kernels::spike;
 use std::ops::Range;
-
-/// The key of an entry: the number of the event, or (clocked) of the step.
-#[inline(always)]
-pub(super) fn key(entry: u32) -> u32 {
-    entry & ((1 << KEY_BITS) - 1)
-}
 
 /// The neurons of a layer.
 pub(super) struct Cells<'n> {
@@ -102,9 +96,6 @@ impl Made<'_> {
 
 /// Clocked: events of a step from which on a branch on the last one of a step takes less than masks do.
 const MANY_OF_STEP: usize = 3;
-
-/// Event mode: events that are added with one test, where few neurons spike.
-const GROUP: usize = 4;
 
 /// Weights, in integers, of which most are not in the second level of common caches.
 const MANY_WEIGHTS: usize = 1 << 18;

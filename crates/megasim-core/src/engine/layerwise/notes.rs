@@ -8,6 +8,12 @@ use std::ops::Range;
 /// Keys have this many bits: in entries of lists, where rows of weights have the others, and in notes.
 pub(super) const KEY_BITS: u32 = 14;
 
+/// The key of an entry of a list: the number of the event, or (clocked) of the step.
+#[inline(always)]
+pub(super) fn key(entry: u32) -> u32 {
+    entry & ((1 << KEY_BITS) - 1)
+}
+
 /// Bits of the number of a vector; more vectors than this can name are too many for such a run.
 pub(super) const VECTOR_BITS: u32 = 64 - 32 - KEY_BITS;
 

@@ -1,8 +1,7 @@
 //! When neurons spike: one by one, and as vectors.
 
-use super::cells::key;
-use super::lanes::{Lanes, Mask};
-use super::notes::Note;
+use super::lanes::{LANES, Lanes, Mask};
+use super::notes::{Note, key};
 use crate::engine::kernels::{FireReset, spike};
 use crate::network;
 
@@ -22,6 +21,9 @@ pub(in crate::engine) struct Rules {
 
 /// Parts of a segment in which potentials near the limits may still be added to.
 pub(in crate::engine) const NEAR: i64 = 8;
+
+/// Event mode: events that are added with one test, where few neurons spike.
+pub(super) const GROUP: usize = 4;
 
 impl Rules {
     /// Whether a [test](Vectors::test) of the neurons with input is all that is needed. `low`: the least potential now.
@@ -221,13 +223,13 @@ impl<L: Lanes> Vectors<L> {
         }
     }
 
-    /// Event mode: four events, with one test if no neuron acts at any of them. Returns where the next note goes.
+    /// Event mode: a group of events, with one test if no neuron acts at any of them. Returns where the next note goes.
     #[inline(always)]
     pub unsafe fn add<K: Kind>(
         &self,
         neurons: &mut Vector<L>,
-        weights: [*const i32; 4],
-        at: (&[u32; 4], u32),
+        weights: [*const i32; GROUP],
+        at: (&[u32; GROUP], u32),
         room: *mut Note,
     ) -> *mut Note {
         // SAFETY: the caller's promise.
@@ -237,14 +239,14 @@ impl<L: Lanes> Vectors<L> {
                     neurons.v = sum;
                     room
                 }
-                None => self.act::<K, 4>(neurons, weights, at, room),
+                None => self.act::<K, GROUP>(neurons, weights, at, room),
             }
         }
     }
 
     /// Potentials after some events, if no neuron acts at any of them.
     #[inline(always)]
-    unsafe fn add_quietly<K: Kind>(&self, neurons: &Vector<L>, weights: [*const i32; 4]) -> Option<L> {
+    unsafe fn add_quietly<K: Kind>(&self, neurons: &Vector<L>, weights: [*const i32; GROUP]) -> Option<L> {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sum = neurons.v.add(L::load(weights[0]));
@@ -265,7 +267,7 @@ impl<L: Lanes> Vectors<L> {
         }
     }
 
-    /// Event mode: some events, at most four, one after the other; neurons that spike are noted. Returns where the
+    /// Event mode: some events, at most a group, one after the other; neurons that spike are noted. Returns where the
     /// next note goes.
     #[inline(always)]
     pub unsafe fn act<K: Kind, const N: usize>(
@@ -278,7 +280,7 @@ impl<L: Lanes> Vectors<L> {
         // SAFETY: the caller's promise.
         unsafe {
             let none = L::Mask::of(0);
-            let (mut ups, mut downs) = ([none; 4], [none; 4]);
+            let (mut ups, mut downs) = ([none; GROUP], [none; GROUP]);
             for (k, row) in weights.into_iter().enumerate() {
                 let Vector { v, counts, floors } = *neurons;
                 let sum = v.add(L::load(row));
@@ -293,8 +295,8 @@ impl<L: Lanes> Vectors<L> {
             let ups = [ups[0].bits_with(ups[1]), ups[2].bits_with(ups[3])];
             let downs = if K::SIGNED { [downs[0].bits_with(downs[1]), downs[2].bits_with(downs[3])] } else { [0; 2] };
             for (k, &entry) in entries.iter().enumerate() {
-                let of_entry = |bits: [u32; 2]| bits[k / 2] >> (16 * (k % 2)) & 0xFFFF;
-                let masks = of_entry(downs) << 16 | of_entry(ups);
+                let of_entry = |bits: [u32; 2]| bits[k / 2] >> (LANES * (k % 2)) & 0xFFFF;
+                let masks = of_entry(downs) << LANES | of_entry(ups);
                 room.write(Note::of_masks(key(entry), vector, masks));
                 room = room.add(usize::from(masks != 0));
             }
